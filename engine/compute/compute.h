@@ -1,0 +1,217 @@
+/* sn_compute - the arithmetic of networks: oneDNN and our own kernels behind
+ * one table of operators on blocked f32 tensors.
+ *
+ * Layout: activations are [n][C/B][h][w][B] (oneDNN's nChw16c or nChw8c),
+ * B = sn_compute_block(), from the ISA. C is rounded up to B; padded channels
+ * hold zeros and stay zero. A vector per image is the same with h = w = 1, so
+ * [n][Cp]. All pointers are 64-byte aligned.
+ *
+ *   sn_compute  one a process or job: ISA, table of kernels, primitive cache
+ *   sn_cx       one a thread: stream, scratch; never shared
+ *   sn_pool     W worker threads, each with its own sn_cx
+ *
+ * Primitives are created when first needed and kept by shape; after the first
+ * steps nothing here allocates.
+ */
+#ifndef SN_COMPUTE_H
+#define SN_COMPUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+struct sn_compute; /* opaque, thread-safe */
+struct sn_cx;      /* opaque, one thread at a time */
+struct sn_pool;    /* opaque */
+
+/* isa: NULL or "auto" picks by cpuid (SPARSENAS_ISA overrides), else
+ * "avx512", "avx2", "portable"; SN_ERR_UNSUPPORTED if the CPU lacks it. */
+enum sn_err sn_compute_new(const char *isa, struct sn_compute **ret,
+                           struct sn_error *err);
+void sn_compute_free(struct sn_compute *compute);
+const char *sn_compute_isa(const struct sn_compute *compute);
+int sn_compute_block(const struct sn_compute *compute); /* B */
+/* c rounded up to B. */
+int sn_compute_padded(const struct sn_compute *compute, int c);
+
+/* Sets OpenMP to one thread for the calling thread. */
+enum sn_err sn_cx_new(struct sn_compute *compute, struct sn_cx **ret,
+                      struct sn_error *err);
+void sn_cx_free(struct sn_cx *cx);
+struct sn_compute *sn_cx_compute(const struct sn_cx *cx); /* borrowed */
+/* The first failure of an operator on this cx since the last call (oneDNN out
+ * of memory, an unknown shape); operators themselves return nothing. */
+enum sn_err sn_cx_take_error(struct sn_cx *cx, struct sn_error *err);
+
+/* ---- workers ---- */
+
+/* One task of sn_pool_run: `task` from 0; `worker` says whose cx it is. */
+typedef void (*sn_task_fn)(void *arg, uint32_t task, int worker,
+                           struct sn_cx *cx);
+/* n_workers threads, each pinned to a core where it can, niced. */
+enum sn_err sn_pool_new(struct sn_compute *compute, int n_workers,
+                        struct sn_pool **ret, struct sn_error *err);
+void sn_pool_free(struct sn_pool *pool);
+int sn_pool_workers(const struct sn_pool *pool);
+/* Workers take tasks as they become free; returns when all are done, with the
+ * first operator error. No allocation. One caller at a time. */
+enum sn_err sn_pool_run(struct sn_pool *pool, uint32_t n_tasks, sn_task_fn fn,
+                        void *arg, struct sn_error *err);
+
+/* ---- arena: one aligned block, bump-allocated, reset by mark ---- */
+struct sn_arena {
+    char *base;
+    size_t size, used, peak;
+};
+enum sn_err sn_arena_init(struct sn_arena *arena, size_t bytes,
+                          struct sn_error *err);
+void sn_arena_close(struct sn_arena *arena);
+/* n floats, 64-byte aligned, not zeroed. Running out is a programming error
+ * (the arena is sized from the largest network): it aborts with a message. */
+float *sn_arena_floats(struct sn_arena *arena, size_t n);
+/* Floats that an allocation of n really takes (for sizing). */
+size_t sn_arena_round(size_t n);
+
+/* ---- 1x1 convolutions, and linear layers with h = w = 1 ----
+ * Plain weights are row-major [o][ld] (ld >= i: a slice of a wider matrix). */
+struct sn_conv1 {
+    int n, i, o, h, w; /* images, channels in and out (unpadded), plane */
+};
+size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o);
+/* Packs for forward and for data gradient (either may be NULL). */
+void sn_conv1_pack(const struct sn_compute *c, int i, int o, const float *w,
+                   int ld, float *ret_fwd, float *ret_bwd);
+/* dw[o][ld] += packed gradient. */
+void sn_conv1_unpack_add(const struct sn_compute *c, int i, int o,
+                         const float *packed, float *dw, int ld);
+/* x [n,i,h,w] -> y [n,o,h,w] */
+void sn_conv1_forward(struct sn_cx *cx, const struct sn_conv1 *s,
+                      const float *x, const float *packed_fwd, float *y);
+/* For inference: y = act(conv(x) + bias[op]) (+ residual, added after: only
+ * with act none). bias padded to B; residual may be NULL. act: enum sn_cact. */
+enum sn_cact { SN_CACT_NONE, SN_CACT_RELU, SN_CACT_HSWISH, SN_CACT_HSIGMOID };
+void sn_conv1_infer(struct sn_cx *cx, const struct sn_conv1 *s, const float *x,
+                    const float *packed_fwd, const float *bias,
+                    enum sn_cact act, const float *residual, float *y);
+/* dy -> dx (overwrites). */
+void sn_conv1_backward_data(struct sn_cx *cx, const struct sn_conv1 *s,
+                            const float *dy, const float *packed_bwd,
+                            float *dx);
+/* packed dw (overwrites). */
+void sn_conv1_backward_weights(struct sn_cx *cx, const struct sn_conv1 *s,
+                               const float *x, const float *dy,
+                               float *ret_packed_dw);
+
+/* ---- the stem: 3x3, pad 1, from plain [n][i][h][w] images, i = 1 or 3 ---- */
+struct sn_stem {
+    int n, i, o, h, w, stride;
+};
+size_t sn_stem_packed_floats(const struct sn_compute *c,
+                             const struct sn_stem *s);
+void sn_stem_pack(const struct sn_compute *c, const struct sn_stem *s,
+                  const float *w /* [o][i][3][3] */, float *ret_packed);
+void sn_stem_forward(struct sn_cx *cx, const struct sn_stem *s, const float *x,
+                     const float *packed, float *y);
+void sn_stem_infer(struct sn_cx *cx, const struct sn_stem *s, const float *x,
+                   const float *packed, const float *bias, enum sn_cact act,
+                   float *y);
+void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
+                              const float *x, const float *dy,
+                              float *dw /* plain, += */);
+
+/* ---- depthwise k x k, pad k/2, stride 1 or 2 ----
+ * The input is used as act(x * scale[c] + shift[c]) when scale is not NULL
+ * (the BN before it, folded into the load); weights are tap-major packed
+ * [k*k][Cp]. */
+struct sn_dw {
+    int n, c, h, w, k, stride; /* h, w: the input's */
+};
+void sn_dw_pack(const struct sn_compute *comp, int c, int k,
+                const float *w /* [c][k*k] */, float *ret_packed);
+void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
+                      const float *packed, float *dw /* [c][k*k] */);
+/* sums: NULL or [2][Cp]: sum and sum of squares of y, overwritten. */
+void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+                   const float *scale, const float *shift, enum sn_cact in_act,
+                   const float *packed, float *y, float *ret_sums);
+void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+                 const float *packed, const float *bias, enum sn_cact act,
+                 float *y);
+/* dz: gradient of the depthwise input after its activation. */
+void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
+                         const float *dy, const float *packed, float *dz);
+void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
+                            const float *x, const float *scale,
+                            const float *shift, enum sn_cact in_act,
+                            const float *dy, float *ret_packed_dw);
+
+/* ---- batch normalisation with activation, over a shard ----
+ * A BN is its affine form y = act(x * scale + shift), scale = gamma * rstd,
+ * shift = beta - mean * scale. */
+struct sn_plane {
+    int n, c, hw;
+};
+/* [2][Cp]: sum and sum of squares over n and hw. */
+void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                float *ret_sums);
+/* From sums to mean, biased variance's rstd = 1/sqrt(var + eps), scale and
+ * shift; all [Cp]; padded gamma must be 0. */
+void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s,
+                  const float *sums, const float *gamma, const float *beta,
+                  float eps, float *ret_mean, float *ret_rstd,
+                  float *ret_scale, float *ret_shift);
+/* y = act(x * scale + shift) * gate[n][c] + residual; gate and residual may be
+ * NULL; y may be x. */
+void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                 const float *scale, const float *shift, enum sn_cact act,
+                 const float *gate, const float *residual, float *y);
+/* Gradient through act and BN. dy is the gradient after the activation; with
+ * gate and dpool not NULL it is first replaced by dy * gate[n][c] +
+ * dpool[n][c] / hw (the SE's backward, spread over the plane).
+ * Writes dx (may be dy), and [Cp] dgamma, dbeta (overwritten). */
+void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                    const float *mean, const float *rstd, const float *gamma,
+                    const float *beta, enum sn_cact act, const float *gate,
+                    const float *dpool, const float *dy, float *dx,
+                    float *ret_dgamma, float *ret_dbeta);
+
+/* ---- squeeze-and-excitation, pooling, vectors ---- */
+/* pooled[n][Cp] = mean over hw of act(x * scale + shift); scale NULL: of x. */
+void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s,
+                     const float *x, const float *scale, const float *shift,
+                     enum sn_cact act, float *ret_pooled);
+/* dx[n][c][hw] = dpooled / hw (overwrites). */
+void sn_pool_backward(struct sn_cx *cx, const struct sn_plane *s,
+                      const float *dpooled, float *dx);
+/* dgate[n][Cp] = sum over hw of dy * act(x * scale + shift). */
+void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s,
+                      const float *x, const float *scale, const float *shift,
+                      enum sn_cact act, const float *dy, float *ret_dgate);
+/* On [n][Cp] vectors: y = act(x + bias), bias NULL: none; y may be x. */
+void sn_vec_bias_act(struct sn_cx *cx, int n, int c, const float *x,
+                     const float *bias, enum sn_cact act, float *y);
+/* dx = dy * act'(pre), pre = x + bias before the activation; dbias [Cp] is
+ * overwritten when not NULL. dx may be dy. */
+void sn_vec_bias_act_backward(struct sn_cx *cx, int n, int c, const float *x,
+                              const float *bias, enum sn_cact act,
+                              const float *dy, float *dx, float *ret_dbias);
+/* y += x over count floats (tensors with their padding). */
+void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y);
+
+/* ---- loss ----
+ * logits [n][Cp], first `classes` used. Loss of an image:
+ *   label_weight * CE(smoothed labels) + kd_weight * CE(softmax(teacher)).
+ * dlogits (may be NULL) = gradient of the sum over images times grad_scale;
+ * padded entries 0. ret_loss: summed over images; ret_correct: argmax hits. */
+struct sn_loss {
+    int n, classes;
+    float smoothing, label_weight, kd_weight, grad_scale;
+};
+void sn_loss_softmax(struct sn_cx *cx, const struct sn_loss *s,
+                     const float *logits, const int32_t *labels,
+                     const float *teacher_logits, float *dlogits,
+                     double *ret_loss, uint32_t *ret_correct);
+
+#endif

@@ -1,0 +1,70 @@
+/* sn_dataset - labelled images in memory (uint8), split for training, hold-out
+ * and test, with augmentation as a function of (seed, epoch, image).
+ *
+ * Opened once, then read-only and shared by all threads. The hold-out is cut
+ * from the training images by the seed alone and is never trained on; the test
+ * images are for final reports.
+ */
+#ifndef SN_DATA_H
+#define SN_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+struct sn_dataset; /* opaque */
+
+enum sn_split { SN_SPLIT_TRAIN, SN_SPLIT_HOLDOUT, SN_SPLIT_TEST };
+
+enum { SN_MAX_CLASSES = 1000, SN_MAX_IMAGE_CHANNELS = 3 };
+
+struct sn_dataset_info {
+    int channels, height, width, classes;
+    uint32_t train, test;  /* images; train includes the hold-out */
+    char checksum[17];     /* XXH3-64 of all pixels and labels, hex */
+    float mean[SN_MAX_IMAGE_CHANNELS]; /* of training pixels, in 0..1 */
+    float std[SN_MAX_IMAGE_CHANNELS];
+};
+
+/* Reads the four IDX files of the MNIST family (plain or .gz):
+ * {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] in `dir`. Bounds-checked: a
+ * truncated or corrupt file is SN_ERR_CORRUPT naming the file and the fault.
+ * ret owned by the caller. */
+enum sn_err sn_dataset_open_idx(const char *dir, struct sn_dataset **ret,
+                                struct sn_error *err);
+void sn_dataset_free(struct sn_dataset *data); /* NULL is fine */
+void sn_dataset_info(const struct sn_dataset *data,
+                     struct sn_dataset_info *ret);
+
+/* A view of a data set with its hold-out: `holdout` images drawn by seed. Also
+ * limits training to the first `train_limit` images of the shuffled rest (0:
+ * all). Owned by the caller; borrows `data`. */
+struct sn_view; /* opaque */
+enum sn_err sn_view_new(const struct sn_dataset *data, uint64_t seed,
+                        uint32_t holdout, uint32_t train_limit,
+                        struct sn_view **ret, struct sn_error *err);
+void sn_view_free(struct sn_view *view);
+uint32_t sn_view_count(const struct sn_view *view, enum sn_split split);
+
+/* The order of an epoch: a permutation of 0..count(train)-1 by (seed, epoch).
+ * ret has room for count(train). */
+void sn_view_epoch_order(const struct sn_view *view, uint64_t seed,
+                         uint64_t epoch, uint32_t *ret);
+
+struct sn_augment {
+    bool on;
+    int pad;      /* random crop after zero padding (mean after normalising) */
+    bool flip;    /* horizontal, with probability 1/2 */
+    uint64_t seed, epoch;
+};
+
+/* Writes n images [n][channels][height][width], normalised by mean and std, as
+ * f32, and their labels. index[i] counts within the split. aug may be NULL. */
+void sn_view_batch(const struct sn_view *view, enum sn_split split,
+                   const uint32_t *index, uint32_t n,
+                   const struct sn_augment *aug, float *ret_images,
+                   int32_t *ret_labels);
+
+#endif

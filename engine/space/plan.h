@@ -1,0 +1,62 @@
+/* sn_plan - an architecture spelled out layer by layer: the shapes that the
+ * network, its costs, its latency and its file formats all agree on.
+ *
+ * Plain data; pure functions; thread-safe.
+ *
+ *   image [c, r, r] -> stem 3x3 -> block 0 (fixed) -> elastic blocks
+ *     -> head 1x1 + BN + h-swish -> global pool -> feature 1x1 + h-swish
+ *     -> linear [classes]
+ *
+ * A block:  x [in] -(1x1, BN, act)-> [mid] -(k x k depthwise, BN, act)-> [mid]
+ *           -(SE)-> -(1x1, BN)-> [out]  (+ x when residual)
+ * The fixed block (expand 1) has no first 1x1.
+ */
+#ifndef SN_PLAN_H
+#define SN_PLAN_H
+
+#include "engine/space/space.h"
+
+struct sn_block_plan {
+    int stage; /* -1: the fixed block */
+    int index; /* in its stage */
+    int slot;  /* which stored block of the supernet: 0 is the fixed one, then
+                  1 + stage offset + index, offsets by each stage's max depth */
+    int in, mid, out;
+    int kernel, stride;
+    int se_mid; /* 0: no squeeze-and-excitation */
+    enum sn_act act;
+    bool expands;  /* has the first 1x1 */
+    bool residual; /* stride 1 and in == out */
+    int in_size, out_size; /* square planes, pixels a side */
+};
+
+struct sn_plan {
+    int resolution, in_channels, classes;
+    int stem_out, stem_stride, stem_size;
+    int n_blocks;
+    struct sn_block_plan block[SN_MAX_BLOCKS];
+    int head_in, head_out, head_size; /* 1x1, on head_size^2 pixels */
+    int feature_out;
+};
+
+struct sn_cost {
+    double macs;   /* of convolutions and linears of the static network */
+    double params; /* all trainable before folding: weights, biases, BN's
+                      scale and shift; kernel transforms not counted */
+    double peak_memory; /* bytes of f32 activations at batch 1, buffers reused:
+                           the most alive at once over the layers */
+};
+
+/* Output size of a 'same'-padded convolution: ceil(size / stride). */
+int sn_conv_size(int size, int stride);
+
+/* `arch` must have been checked. Padding is kernel/2 on every side. */
+void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
+                  int in_channels, int classes, struct sn_plan *ret);
+void sn_plan_cost(const struct sn_plan *plan, struct sn_cost *ret);
+
+/* The stored block's slot for (stage, index); slots of the whole supernet. */
+int sn_space_slot(const struct sn_space *space, int stage, int index);
+int sn_space_slots(const struct sn_space *space);
+
+#endif
