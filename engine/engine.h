@@ -1,0 +1,299 @@
+/* sn_engine - the engine's only door: what a job is, how one is run, and what
+ * can be asked of its weights afterwards.
+ *
+ * A job is a resolved spec, an open data set, a folder for checkpoints and a
+ * table of callbacks. sn_engine_run() is its conductor: it blocks for minutes
+ * to days on a thread of the caller's, keeps its own workers, and calls back on
+ * that same thread. Nothing here knows HTTP, SQL or the loop.
+ *
+ *   daemon: job runner --- sn_engine_run(spec, data, dir, resume, stop) --->
+ *      <- phase, progress, series, evaluation, predictor, subspace, front,
+ *         latencies, checkpoint, log          (on the conductor's thread)
+ *      <- SN_OK | SN_ERR_STOPPED (a checkpoint holds all) | what went wrong
+ */
+#ifndef SN_ENGINE_H
+#define SN_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/data/data.h"
+#include "engine/err.h"
+#include "engine/space/plan.h"
+#include "engine/space/space.h"
+
+/* ---- the spec ---- */
+
+enum sn_strategy { SN_STRATEGY_SPARSENAS, SN_STRATEGY_OFA };
+enum sn_trainer { SN_TRAINER_PATH, SN_TRAINER_SANDWICH };
+enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32 };
+
+enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
+
+/* Every default is in sn_spec_fields(); doubles count epochs or rates. */
+struct sn_spec {
+    char name[SN_LABEL_MAX];
+    char dataset[SN_NAME_MAX];
+    char space[SN_NAME_MAX];
+    int32_t strategy; /* enum sn_strategy */
+    double epochs;    /* passes over the training images, all phases */
+    int64_t seed;
+    int32_t priority;
+    struct {
+        int32_t batch_size, shard_size, workers;
+        int32_t precision; /* enum sn_precision */
+        double learning_rate, momentum, weight_decay, label_smoothing;
+        double warmup_share; /* of a phase's steps, linear to the rate */
+        double kd_ratio;     /* weight of distillation from the largest */
+        int32_t crop_padding;
+        bool flip;
+        int32_t holdout, train_limit; /* images; limit 0: all */
+        double checkpoint_s;          /* seconds between checkpoints */
+    } train;
+    struct {
+        double warmup_epochs;  /* 0: 15% of epochs */
+        int32_t warmup_trainer, trainer; /* enum sn_trainer */
+        int32_t probes, probe_images, probe_calibration;
+        int32_t subspace_size, bands;
+        double min_tau;
+        int32_t max_retries; /* longer warm-ups before training unfiltered */
+        int32_t rounds;
+        double exploration; /* share of paths drawn from the whole space */
+    } sparsenas;
+    struct {
+        char device[SN_NAME_MAX];
+        int32_t evaluations, images, calibration; /* final evaluations */
+        int32_t population, generations;
+        bool latency_auto;
+        int32_t n_latency_ms;
+        double latency_ms[SN_MAX_TARGETS];
+        int32_t costs; /* bit i: enum sn_cost_kind i */
+    } search;
+};
+
+enum sn_cost_kind {
+    SN_COST_LATENCY,
+    SN_COST_MACS,
+    SN_COST_PARAMS,
+    SN_COST_PEAK_MEMORY,
+    SN_COST_KINDS
+};
+extern const char *const sn_cost_names[SN_COST_KINDS]; /* "latency_ms", ... */
+
+/* The table of settings: how JSON, defaults, ranges and documentation know the
+ * spec. Nested objects are one level deep: "/train/batch_size". */
+enum sn_field_type {
+    SN_FIELD_STRING,  /* char[size] */
+    SN_FIELD_INT,     /* int32_t */
+    SN_FIELD_INT64,   /* int64_t */
+    SN_FIELD_DOUBLE,  /* double */
+    SN_FIELD_BOOL,    /* bool */
+    SN_FIELD_ENUM,    /* int32_t, names in `choices` */
+    SN_FIELD_COSTS,   /* int32_t bits; JSON: list of sn_cost_names */
+    SN_FIELD_TARGETS  /* search.latency_ms: "auto" or a list of numbers */
+};
+struct sn_field {
+    const char *pointer; /* "/epochs", "/train/workers" */
+    enum sn_field_type type;
+    size_t offset, size;
+    double min, max, initial; /* numbers, bools and enums */
+    const char *initial_text; /* strings */
+    const char *const *choices; /* NULL-terminated, for enums */
+    bool required;
+    const char *help; /* one line */
+};
+const struct sn_field *sn_spec_fields(size_t *ret_n);
+/* All defaults; "workers" as many as the process may use. */
+void sn_spec_defaults(struct sn_spec *ret);
+/* Fills what depends on other fields (warmup_epochs, probes, subspace_size at
+ * most half the space, hold-out for small sets ...) and refuses what cannot
+ * run, naming the field (err->pointer). */
+enum sn_err sn_spec_resolve(struct sn_spec *spec,
+                            const struct sn_dataset_info *data,
+                            struct sn_error *err);
+
+/* What a job will take, from the resolved spec. */
+struct sn_forecast {
+    double memory_bytes, disk_bytes, macs, images, seconds;
+};
+enum sn_err sn_spec_forecast(const struct sn_spec *spec,
+                             const struct sn_dataset_info *data,
+                             struct sn_forecast *ret, struct sn_error *err);
+
+/* ---- what a run reports ---- */
+
+enum sn_phase_kind {
+    SN_PHASE_PREPARE,
+    SN_PHASE_WARMUP,
+    SN_PHASE_PROBE,
+    SN_PHASE_FIT,
+    SN_PHASE_FILTER,
+    SN_PHASE_TRAIN,
+    SN_PHASE_EVALUATE,
+    SN_PHASE_SEARCH,
+    SN_PHASE_KINDS
+};
+extern const char *const sn_phase_names[SN_PHASE_KINDS]; /* "prepare", ... */
+
+struct sn_phase_report {
+    enum sn_phase_kind kind;
+    char name[SN_NAME_MAX]; /* "warmup", "elastic depth {2,3}", ... */
+    int index, of;
+};
+
+/* Cost of a phase, summed over its visits. macs: multiply-accumulates done,
+ * a training step counted as 3 x forward. */
+struct sn_phase_cost {
+    double wall_s, cpu_s, images, macs;
+};
+
+struct sn_progress {
+    struct sn_phase_report phase;
+    double fraction;       /* of the whole job, 0..1 */
+    double phase_fraction; /* of this phase */
+    double eta_s;          /* NAN while unknown */
+    double images_per_s;
+    double epoch;
+    uint64_t step; /* optimizer steps done: the weights version */
+    struct sn_phase_cost cost[SN_PHASE_KINDS];
+};
+
+enum sn_stage_kind { SN_STAGE_EARLY, SN_STAGE_FINAL, SN_STAGE_VERIFY,
+                     SN_STAGE_KINDS };
+extern const char *const sn_stage_names[SN_STAGE_KINDS];
+extern const char *const sn_split_names[3]; /* "train", "holdout", "test" */
+
+/* Latency in ms; NAN where not known. */
+struct sn_latency {
+    double predicted, measured, lo, hi;
+};
+
+struct sn_evaluation {
+    char arch[SN_ARCH_ID_MAX];
+    enum sn_stage_kind stage;
+    enum sn_split split;
+    uint64_t step;
+    uint32_t images, correct;
+    double accuracy;  /* correct / images */
+    double predicted; /* the predictor's, NAN if none */
+    struct sn_cost cost;
+    struct sn_latency latency;
+    bool selected; /* chosen by this very number */
+};
+
+/* Quality of the early predictor; tau with its 90% interval, out of fold. */
+struct sn_predictor_report {
+    char kind[SN_NAME_MAX]; /* "ridge" */
+    enum sn_stage_kind stage;
+    uint64_t step;
+    uint32_t n;
+    double tau, tau_lo, tau_hi, spearman, mae;
+    double spread, standard_error, reliability; /* the signal */
+    bool has_signal, used; /* used: the filter stands on it */
+    char verdict[256];     /* in words */
+    /* n probes: id, measured, out-of-fold prediction, MACs */
+    const struct sn_predictor_point {
+        char arch[SN_ARCH_ID_MAX];
+        double measured, predicted, macs;
+    } *points;
+};
+
+struct sn_subspace_report {
+    uint64_t step;
+    uint32_t scored, size;
+    double space_size, density;
+    uint32_t n_bands;
+    const struct sn_band_report {
+        double macs_lo, macs_hi, threshold;
+        uint32_t scored, kept;
+    } *bands;
+    const struct sn_arch *members; /* size of them */
+    const double *scores;          /* of each member */
+};
+
+struct sn_front_report {
+    enum sn_cost_kind cost;
+    char device[SN_NAME_MAX];
+    uint64_t as_of_step;
+    uint32_t n;
+    const struct sn_evaluation *items; /* by rising cost */
+};
+
+struct sn_latency_row {
+    char key[96];
+    double median_ns, spread_ns;
+    uint32_t samples;
+};
+
+/* What the search says at its end: one for each latency target. */
+struct sn_answer {
+    double latency_ms; /* the target */
+    bool found;        /* false: `best` is the nearest that misses it */
+    struct sn_evaluation best;    /* on the hold-out */
+    double test_accuracy;         /* NAN when not found */
+    uint32_t test_images, test_correct;
+};
+
+enum sn_log_level { SN_LOG_DEBUG, SN_LOG_INFO, SN_LOG_WARN, SN_LOG_ERROR };
+
+/* All on the conductor's thread; arguments are borrowed for the call. Any may be
+ * NULL. */
+struct sn_callbacks {
+    void *arg;
+    void (*phase)(void *arg, const struct sn_phase_report *phase);
+    void (*progress)(void *arg, const struct sn_progress *progress);
+    void (*series)(void *arg, const char *name, uint64_t step, double epoch,
+                   double value); /* loss, accuracy, learning_rate,
+                                     images_per_s, hypervolume */
+    void (*evaluation)(void *arg, const struct sn_evaluation *evaluation);
+    void (*predictor)(void *arg, const struct sn_predictor_report *report);
+    void (*subspace)(void *arg, const struct sn_subspace_report *report);
+    void (*front)(void *arg, const struct sn_front_report *front);
+    void (*latencies)(void *arg, const char *device, const char *fingerprint,
+                      const struct sn_latency_row *rows, uint32_t n);
+    void (*answer)(void *arg, uint32_t i, uint32_t of,
+                   const struct sn_answer *answer);
+    /* A checkpoint is whole on disk at `path`. The callee records it durably and
+     * may remove older ones (it keeps two); its error ends the run. xxh3 is of
+     * the supernet's weights alone (16 hex digits), file_xxh3 of the file. */
+    enum sn_err (*checkpoint)(void *arg, const char *path, uint64_t step,
+                              const char *phase, const char *xxh3,
+                              const char *file_xxh3, uint64_t bytes,
+                              struct sn_error *err);
+    void (*log)(void *arg, enum sn_log_level level, const char *text);
+};
+
+struct sn_run {
+    const struct sn_spec *spec; /* resolved */
+    const struct sn_dataset *data;
+    const char *dir;    /* for checkpoint-<step>.safetensors; exists */
+    const char *resume; /* a checkpoint's path, or NULL */
+    atomic_int *stop;   /* non-zero: write a checkpoint and return STOPPED;
+                           2: return at once */
+    const struct sn_callbacks *callbacks;
+    /* Latencies stored earlier for `fingerprint`, or NULL. */
+    const struct sn_latency_row *latency_rows;
+    uint32_t n_latency_rows;
+    const char *latency_fingerprint;
+};
+enum sn_err sn_engine_run(const struct sn_run *run, struct sn_error *err);
+
+/* ---- weights of a checkpoint, without a run ---- */
+
+enum sn_export_format { SN_EXPORT_ONNX, SN_EXPORT_SAFETENSORS };
+/* Re-calibrates `arch` on the data set with the weights in `checkpoint` and
+ * writes the model to `path` (atomically), read back and checked. Seconds;
+ * any thread. */
+enum sn_err sn_engine_export(const struct sn_spec *spec,
+                             const struct sn_dataset *data,
+                             const char *checkpoint,
+                             const struct sn_arch *arch,
+                             enum sn_export_format format, const char *path,
+                             struct sn_error *err);
+
+/* "oneDNN 2.6.3, avx512" and the like, for /version and logs. */
+const char *sn_engine_runtime(void);
+
+#endif
