@@ -25,8 +25,8 @@ struct sn_block_plan {
     int kernel, stride;
     int se_mid; /* 0: no squeeze-and-excitation */
     enum sn_act act;
-    bool expands;  /* has the first 1x1 */
-    bool residual; /* stride 1 and in == out */
+    bool expands;          /* has the first 1x1 */
+    bool residual;         /* stride 1 and in == out */
     int in_size, out_size; /* square planes, pixels a side */
 };
 
@@ -40,9 +40,9 @@ struct sn_plan {
 };
 
 struct sn_cost {
-    double macs;   /* of convolutions and linears of the static network */
-    double params; /* all trainable before folding: weights, biases, BN's
-                      scale and shift; kernel transforms not counted */
+    double macs;        /* of convolutions and linears of the static network */
+    double params;      /* all trainable before folding: weights, biases, BN's
+                           scale and shift; kernel transforms not counted */
     double peak_memory; /* bytes of f32 activations at batch 1, buffers reused:
                            the most alive at once over the layers */
 };

@@ -7,6 +7,7 @@
  *
  * Id of the MobileNetV3 family: r32.k75-335-57-3333-53.e64-346-66-3346-43:
  * resolution; then a group a stage, a digit a block, for kernel and for expand.
+ * A list of choices with a value over 9 is written by index in base 36.
  */
 #ifndef SN_SPACE_H
 #define SN_SPACE_H
@@ -50,8 +51,8 @@ enum sn_coupling {
 
 struct sn_space {
     char name[SN_NAME_MAX];
-    uint16_t resolution;  /* the image size it is made for */
-    uint16_t stem_width;  /* 3x3 convolution, BN, h-swish */
+    uint16_t resolution; /* the image size it is made for */
+    uint16_t stem_width; /* 3x3 convolution, BN, h-swish */
     uint8_t stem_stride;
     uint16_t first_width; /* fixed block: k3, expand 1, ReLU, no SE */
     uint8_t first_stride;
@@ -92,23 +93,27 @@ struct sn_limits {
     struct sn_choices expand[SN_MAX_STAGES];
 };
 void sn_limits_all(const struct sn_space *space, struct sn_limits *ret);
+/* Uniform over depths, then over each block's choices (so not uniform over
+ * architectures, of which most are deep). Lists of `limits` are not empty. */
 void sn_arch_sample(const struct sn_space *space,
                     const struct sn_limits *limits, struct sn_rng *rng,
                     struct sn_arch *ret);
 /* Uniform over the coupled sub-space; i-th of it for i < count. */
 void sn_arch_coupled(const struct sn_space *space, uint32_t i,
                      struct sn_arch *ret);
-/* Each block's kernel and expand, and each stage's depth, is drawn anew with
- * probability p. */
-void sn_arch_mutate(const struct sn_space *space, double p,
-                    struct sn_rng *rng, struct sn_arch *arch);
-/* Each choice from one of the two parents, with equal odds. */
+/* Each stage's depth, and each block's kernel and expand together, is drawn
+ * anew with probability p; blocks that a new depth brings in always are. */
+void sn_arch_mutate(const struct sn_space *space, double p, struct sn_rng *rng,
+                    struct sn_arch *arch);
+/* Each choice from one of the two parents, with equal odds (from the one that
+ * has the block where only one has). */
 void sn_arch_crossover(const struct sn_space *space, const struct sn_arch *a,
                        const struct sn_arch *b, struct sn_rng *rng,
                        struct sn_arch *ret);
 
 void sn_arch_normalise(const struct sn_space *space, struct sn_arch *arch);
 bool sn_arch_equal(const struct sn_arch *a, const struct sn_arch *b);
+/* Every choice is one of the space's; everything beyond a depth is zero. */
 enum sn_err sn_arch_check(const struct sn_space *space,
                           const struct sn_arch *arch, struct sn_error *err);
 /* Text id: encode always succeeds on a checked architecture; decode refuses

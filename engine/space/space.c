@@ -1,0 +1,150 @@
+/* The built-in spaces (data), what fits them, their sizes, and rounding. */
+#include "engine/space/space.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Initialisers of the lists that the tables below share. */
+#define DEPTH_123   \
+    {               \
+        3,          \
+        {           \
+            1, 2, 3 \
+        }           \
+    }
+#define DEPTH_234   \
+    {               \
+        3,          \
+        {           \
+            2, 3, 4 \
+        }           \
+    }
+#define KERNEL_35 \
+    {             \
+        2,        \
+        {         \
+            3, 5  \
+        }         \
+    }
+#define KERNEL_357  \
+    {               \
+        3,          \
+        {           \
+            3, 5, 7 \
+        }           \
+    }
+#define EXPAND_234  \
+    {               \
+        3,          \
+        {           \
+            2, 3, 4 \
+        }           \
+    }
+#define EXPAND_346  \
+    {               \
+        3,          \
+        {           \
+            3, 4, 6 \
+        }           \
+    }
+
+/* stage: {width, stride, activation, SE, depth, kernel, expand} */
+static const struct sn_space builtin[] = {
+    {
+        .name = "mbv3-tiny",
+        .resolution = 28,
+        .stem_width = 16,
+        .stem_stride = 2,
+        .first_width = 16,
+        .first_stride = 1,
+        .n_stages = 5,
+        .stage =
+            {
+                {16, 2, SN_ACT_RELU, false, DEPTH_123, KERNEL_35, EXPAND_234},
+                {16, 1, SN_ACT_RELU, true, DEPTH_123, KERNEL_35, EXPAND_234},
+                {24, 1, SN_ACT_HSWISH, false, DEPTH_123, KERNEL_35, EXPAND_234},
+                {32, 2, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234},
+                {48, 1, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234},
+            },
+        .head_width = 128,
+        .feature_width = 128,
+    },
+    {
+        .name = "mbv3-cifar",
+        .resolution = 32,
+        .stem_width = 8,
+        .stem_stride = 1,
+        .first_width = 8,
+        .first_stride = 1,
+        .n_stages = 5,
+        .stage =
+            {
+                {16, 1, SN_ACT_RELU, false, DEPTH_234, KERNEL_357, EXPAND_346},
+                {24, 2, SN_ACT_RELU, true, DEPTH_234, KERNEL_357, EXPAND_346},
+                {40, 2, SN_ACT_HSWISH, false, DEPTH_234, KERNEL_357,
+                 EXPAND_346},
+                {56, 1, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346},
+                {80, 2, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346},
+            },
+        .head_width = 480,
+        .feature_width = 640,
+    },
+};
+
+const struct sn_space *sn_space_builtin(size_t i)
+{
+    return i < sizeof builtin / sizeof builtin[0] ? &builtin[i] : NULL;
+}
+
+const struct sn_space *sn_space_find(const char *name)
+{
+    for (size_t i = 0; name != NULL && sn_space_builtin(i) != NULL; i++)
+        if (strcmp(builtin[i].name, name) == 0)
+            return &builtin[i];
+    return NULL;
+}
+
+enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
+                                  int height, int width, struct sn_error *err)
+{
+    if (channels != 1 && channels != 3)
+        return sn_error_set(err, SN_ERR_INVALID,
+                            "space %s takes images of 1 or 3 channels, not %d",
+                            space->name, channels);
+    if (height != space->resolution || width != space->resolution)
+        return sn_error_set(err, SN_ERR_INVALID,
+                            "space %s takes images of %d x %d pixels, not "
+                            "%d x %d",
+                            space->name, space->resolution, space->resolution,
+                            height, width);
+    return SN_OK;
+}
+
+double sn_space_count(const struct sn_space *space, enum sn_coupling coupling)
+{
+    double count = 1;
+    for (int s = 0; s < space->n_stages; s++) {
+        const struct sn_stage *stage = &space->stage[s];
+        double of_block = (double)stage->kernel.n * stage->expand.n;
+        double of_stage = 0;
+        for (int i = 0; i < stage->depth.n; i++)
+            of_stage += pow(of_block, stage->depth.value[i]);
+        count *= coupling == SN_COUPLING_COMPOFA ? stage->depth.n : of_stage;
+    }
+    return count;
+}
+
+int sn_make_divisible(double v)
+{
+    int n = (int)floor((v + 4) / 8) * 8;
+    if (n < 8)
+        n = 8;
+    if (n < 0.9 * v)
+        n += 8;
+    return n;
+}
+
+int sn_middle_channels(int in, int expand)
+{
+    return sn_make_divisible((double)in * expand);
+}
