@@ -53,7 +53,7 @@ struct sn_spec {
         double checkpoint_s;          /* seconds between checkpoints */
     } train;
     struct {
-        double warmup_epochs;  /* 0: 15% of epochs */
+        double warmup_epochs;            /* 0: 15% of epochs */
         int32_t warmup_trainer, trainer; /* enum sn_trainer */
         int32_t probes, probe_images, probe_calibration;
         int32_t subspace_size, bands;
@@ -85,21 +85,21 @@ extern const char *const sn_cost_names[SN_COST_KINDS]; /* "latency_ms", ... */
 /* The table of settings: how JSON, defaults, ranges and documentation know the
  * spec. Nested objects are one level deep: "/train/batch_size". */
 enum sn_field_type {
-    SN_FIELD_STRING,  /* char[size] */
-    SN_FIELD_INT,     /* int32_t */
-    SN_FIELD_INT64,   /* int64_t */
-    SN_FIELD_DOUBLE,  /* double */
-    SN_FIELD_BOOL,    /* bool */
-    SN_FIELD_ENUM,    /* int32_t, names in `choices` */
-    SN_FIELD_COSTS,   /* int32_t bits; JSON: list of sn_cost_names */
-    SN_FIELD_TARGETS  /* search.latency_ms: "auto" or a list of numbers */
+    SN_FIELD_STRING, /* char[size] */
+    SN_FIELD_INT,    /* int32_t */
+    SN_FIELD_INT64,  /* int64_t */
+    SN_FIELD_DOUBLE, /* double */
+    SN_FIELD_BOOL,   /* bool */
+    SN_FIELD_ENUM,   /* int32_t, names in `choices` */
+    SN_FIELD_COSTS,  /* int32_t bits; JSON: list of sn_cost_names */
+    SN_FIELD_TARGETS /* search.latency_ms: "auto" or a list of numbers */
 };
 struct sn_field {
     const char *pointer; /* "/epochs", "/train/workers" */
     enum sn_field_type type;
     size_t offset, size;
-    double min, max, initial; /* numbers, bools and enums */
-    const char *initial_text; /* strings */
+    double min, max, initial;   /* numbers, bools and enums */
+    const char *initial_text;   /* strings */
     const char *const *choices; /* NULL-terminated, for enums */
     bool required;
     const char *help; /* one line */
@@ -160,8 +160,12 @@ struct sn_progress {
     struct sn_phase_cost cost[SN_PHASE_KINDS];
 };
 
-enum sn_stage_kind { SN_STAGE_EARLY, SN_STAGE_FINAL, SN_STAGE_VERIFY,
-                     SN_STAGE_KINDS };
+enum sn_stage_kind {
+    SN_STAGE_EARLY,
+    SN_STAGE_FINAL,
+    SN_STAGE_VERIFY,
+    SN_STAGE_KINDS
+};
 extern const char *const sn_stage_names[SN_STAGE_KINDS];
 extern const char *const sn_split_names[3]; /* "train", "holdout", "test" */
 
@@ -197,7 +201,7 @@ struct sn_predictor_report {
     const struct sn_predictor_point {
         char arch[SN_ARCH_ID_MAX];
         double measured, predicted, macs;
-    } *points;
+    } * points;
 };
 
 struct sn_subspace_report {
@@ -208,7 +212,7 @@ struct sn_subspace_report {
     const struct sn_band_report {
         double macs_lo, macs_hi, threshold;
         uint32_t scored, kept;
-    } *bands;
+    } * bands;
     const struct sn_arch *members; /* size of them */
     const double *scores;          /* of each member */
 };
@@ -229,17 +233,17 @@ struct sn_latency_row {
 
 /* What the search says at its end: one for each latency target. */
 struct sn_answer {
-    double latency_ms; /* the target */
-    bool found;        /* false: `best` is the nearest that misses it */
-    struct sn_evaluation best;    /* on the hold-out */
-    double test_accuracy;         /* NAN when not found */
+    double latency_ms;         /* the target */
+    bool found;                /* false: `best` is the nearest that misses it */
+    struct sn_evaluation best; /* on the hold-out */
+    double test_accuracy;      /* NAN when not found */
     uint32_t test_images, test_correct;
 };
 
 enum sn_log_level { SN_LOG_DEBUG, SN_LOG_INFO, SN_LOG_WARN, SN_LOG_ERROR };
 
-/* All on the conductor's thread; arguments are borrowed for the call. Any may be
- * NULL. */
+/* All on the conductor's thread; arguments are borrowed for the call. Any may
+ * be NULL. */
 struct sn_callbacks {
     void *arg;
     void (*phase)(void *arg, const struct sn_phase_report *phase);
@@ -255,9 +259,10 @@ struct sn_callbacks {
                       const struct sn_latency_row *rows, uint32_t n);
     void (*answer)(void *arg, uint32_t i, uint32_t of,
                    const struct sn_answer *answer);
-    /* A checkpoint is whole on disk at `path`. The callee records it durably and
-     * may remove older ones (it keeps two); its error ends the run. xxh3 is of
-     * the supernet's weights alone (16 hex digits), file_xxh3 of the file. */
+    /* A checkpoint is whole on disk at `path`. The callee records it durably
+     * and may remove older ones (it keeps two); its error ends the run. xxh3 is
+     * of the supernet's weights alone (16 hex digits), file_xxh3 of the file.
+     */
     enum sn_err (*checkpoint)(void *arg, const char *path, uint64_t step,
                               const char *phase, const char *xxh3,
                               const char *file_xxh3, uint64_t bytes,
@@ -288,8 +293,7 @@ enum sn_export_format { SN_EXPORT_ONNX, SN_EXPORT_SAFETENSORS };
  * any thread. */
 enum sn_err sn_engine_export(const struct sn_spec *spec,
                              const struct sn_dataset *data,
-                             const char *checkpoint,
-                             const struct sn_arch *arch,
+                             const char *checkpoint, const struct sn_arch *arch,
                              enum sn_export_format format, const char *path,
                              struct sn_error *err);
 

@@ -10,20 +10,20 @@
 #define SN_ERR_H
 
 /* code, name in logs and JSON, default sentence */
-#define SN_ERR_MAP(X)                                                          \
-    X(SN_OK, "ok", "no error")                                                 \
-    X(SN_ERR_NOMEM, "no_memory", "out of memory")                              \
-    X(SN_ERR_INVALID, "invalid", "a value is not acceptable")                  \
-    X(SN_ERR_RANGE, "out_of_range", "a value is out of its range")             \
-    X(SN_ERR_NOTFOUND, "not_found", "there is no such thing")                  \
-    X(SN_ERR_CONFLICT, "conflict", "not possible in the present state")        \
-    X(SN_ERR_TOOLARGE, "too_large", "over a size limit")                       \
-    X(SN_ERR_IO, "io", "input or output failed")                               \
-    X(SN_ERR_DISKFULL, "disk_full", "no room on the disk")                     \
-    X(SN_ERR_CORRUPT, "corrupt", "stored data is damaged")                     \
-    X(SN_ERR_UNSUPPORTED, "unsupported", "not supported here")                 \
-    X(SN_ERR_BUSY, "busy", "in use by another process")                        \
-    X(SN_ERR_STOPPED, "stopped", "stopped on request")                         \
+#define SN_ERR_MAP(X)                                                   \
+    X(SN_OK, "ok", "no error")                                          \
+    X(SN_ERR_NOMEM, "no_memory", "out of memory")                       \
+    X(SN_ERR_INVALID, "invalid", "a value is not acceptable")           \
+    X(SN_ERR_RANGE, "out_of_range", "a value is out of its range")      \
+    X(SN_ERR_NOTFOUND, "not_found", "there is no such thing")           \
+    X(SN_ERR_CONFLICT, "conflict", "not possible in the present state") \
+    X(SN_ERR_TOOLARGE, "too_large", "over a size limit")                \
+    X(SN_ERR_IO, "io", "input or output failed")                        \
+    X(SN_ERR_DISKFULL, "disk_full", "no room on the disk")              \
+    X(SN_ERR_CORRUPT, "corrupt", "stored data is damaged")              \
+    X(SN_ERR_UNSUPPORTED, "unsupported", "not supported here")          \
+    X(SN_ERR_BUSY, "busy", "in use by another process")                 \
+    X(SN_ERR_STOPPED, "stopped", "stopped on request")                  \
     X(SN_ERR_INTERNAL, "internal", "an internal error")
 
 enum sn_err {

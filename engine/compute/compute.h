@@ -158,10 +158,10 @@ void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
                 float *ret_sums);
 /* From sums to mean, biased variance's rstd = 1/sqrt(var + eps), scale and
  * shift; all [Cp]; padded gamma must be 0. */
-void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s,
-                  const float *sums, const float *gamma, const float *beta,
-                  float eps, float *ret_mean, float *ret_rstd,
-                  float *ret_scale, float *ret_shift);
+void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
+                  const float *gamma, const float *beta, float eps,
+                  float *ret_mean, float *ret_rstd, float *ret_scale,
+                  float *ret_shift);
 /* y = act(x * scale + shift) * gate[n][c] + residual; gate and residual may be
  * NULL; y may be x. */
 void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
@@ -179,9 +179,9 @@ void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
 
 /* ---- squeeze-and-excitation, pooling, vectors ---- */
 /* pooled[n][Cp] = mean over hw of act(x * scale + shift); scale NULL: of x. */
-void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s,
-                     const float *x, const float *scale, const float *shift,
-                     enum sn_cact act, float *ret_pooled);
+void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                     const float *scale, const float *shift, enum sn_cact act,
+                     float *ret_pooled);
 /* dx[n][c][hw] = dpooled / hw (overwrites). */
 void sn_pool_backward(struct sn_cx *cx, const struct sn_plane *s,
                       const float *dpooled, float *dx);

@@ -22,8 +22,8 @@ enum { SN_MAX_CLASSES = 1000, SN_MAX_IMAGE_CHANNELS = 3 };
 
 struct sn_dataset_info {
     int channels, height, width, classes;
-    uint32_t train, test;  /* images; train includes the hold-out */
-    char checksum[17];     /* XXH3-64 of all pixels and labels, hex */
+    uint32_t train, test; /* images; train includes the hold-out */
+    char checksum[17];    /* XXH3-64 of all pixels and labels, hex */
     float mean[SN_MAX_IMAGE_CHANNELS]; /* of training pixels, in 0..1 */
     float std[SN_MAX_IMAGE_CHANNELS];
 };
@@ -55,8 +55,8 @@ void sn_view_epoch_order(const struct sn_view *view, uint64_t seed,
 
 struct sn_augment {
     bool on;
-    int pad;      /* random crop after zero padding (mean after normalising) */
-    bool flip;    /* horizontal, with probability 1/2 */
+    int pad;   /* random crop after zero padding (mean after normalising) */
+    bool flip; /* horizontal, with probability 1/2 */
     uint64_t seed, epoch;
 };
 

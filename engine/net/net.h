@@ -3,10 +3,10 @@
  *
  *   sn_supernet   master weights in plain f32, one flat array, tensors by name
  *   sn_subnet     an architecture bound to the present weights: kernels
- *                 transformed, channels sliced, everything packed for sn_compute
- *   sn_workspace  a worker's activations for one shard
- *   gradient      a flat buffer in the sub-network's packed layout, one for each
- *                 (sub-network, shard) pair; reduced in shard order
+ *                 transformed, channels sliced, everything packed for
+ * sn_compute sn_workspace  a worker's activations for one shard gradient      a
+ * flat buffer in the sub-network's packed layout, one for each (sub-network,
+ * shard) pair; reduced in shard order
  *
  *   one training step:
  *     bind sub-networks -> for each (sub-network, shard): forward, loss,
@@ -54,21 +54,21 @@ int sn_supernet_classes(const struct sn_supernet *net);
 /* All tensors in a fixed order; together they fill the flat array. */
 size_t sn_supernet_tensors(const struct sn_supernet *net,
                            const struct sn_tensor **ret);
-float *sn_supernet_weights(struct sn_supernet *net); /* borrowed, writable */
+float *sn_supernet_weights(struct sn_supernet *net);    /* borrowed, writable */
 size_t sn_supernet_size(const struct sn_supernet *net); /* floats */
 /* Sorts the middle channels of every block by importance (L1 of the
  * point-linear weights per input channel, then the SE's middle likewise), the
  * same function on the same images as before for the largest network. bands:
  * expand values already trained, ascending (e.g. {4}); channels are sorted
- * inside the widths of those bands only. `also` (may be NULL) are n_also further
- * flat arrays permuted alike: the optimizer's momentum, a teacher. */
+ * inside the widths of those bands only. `also` (may be NULL) are n_also
+ * further flat arrays permuted alike: the optimizer's momentum, a teacher. */
 void sn_supernet_sort_channels(struct sn_supernet *net,
                                const struct sn_choices *bands,
                                float *const *also, size_t n_also);
 
 /* ---- sub-networks ---- */
-enum sn_err sn_subnet_new(const struct sn_supernet *net,
-                          struct sn_subnet **ret, struct sn_error *err);
+enum sn_err sn_subnet_new(const struct sn_supernet *net, struct sn_subnet **ret,
+                          struct sn_error *err);
 void sn_subnet_free(struct sn_subnet *sub);
 /* Takes the supernet's present weights, or `weights` (a flat array of the same
  * shape, such as a teacher's) when not NULL. One thread at a time a subnet; the
@@ -113,9 +113,8 @@ void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
  * `master_gradient` (flat, like the weights), zero where no sub-network
  * reached. Parts are independent: any worker may do any. */
 int sn_net_parts(const struct sn_supernet *net);
-void sn_net_reduce(const struct sn_supernet *net,
-                   struct sn_subnet *const *sub, int n_subs,
-                   float *const *gradient, int n_shards, int part,
+void sn_net_reduce(const struct sn_supernet *net, struct sn_subnet *const *sub,
+                   int n_subs, float *const *gradient, int n_shards, int part,
                    float *master_gradient);
 /* The tensors of a part: [first, first + count) of the tensor list. */
 void sn_net_part_tensors(const struct sn_supernet *net, int part,

@@ -1,0 +1,168 @@
+#include "engine/run/budget.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/run/strategy.h"
+
+void sn_budget_make(const struct sn_spec *spec, struct sn_budget *ret)
+{
+    uint64_t per =
+        (uint64_t)spec->train.train_limit / (uint64_t)spec->train.batch_size;
+    ret->steps_per_epoch = per < 1 ? 1 : per;
+    double n = (double)ret->steps_per_epoch;
+    ret->total_steps = (uint64_t)llround(spec->epochs * n);
+    ret->warmup_steps =
+        spec->strategy == SN_STRATEGY_SPARSENAS
+            ? (uint64_t)llround(spec->sparsenas.warmup_epochs * n)
+            : 0;
+}
+
+void sn_budget_space_macs(const struct sn_space *space, int in_channels,
+                          int classes, struct sn_space_macs *ret)
+{
+    enum { SAMPLE = 256 };
+    struct sn_limits all;
+    struct sn_rng rng = sn_rng_make(0, SN_STREAM_FILTER, 0);
+    struct sn_arch arch;
+    struct sn_plan plan;
+    struct sn_cost cost;
+    double sum = 0;
+
+    sn_limits_all(space, &all);
+    for (int i = 0; i < SAMPLE; i++) {
+        sn_arch_sample(space, &all, &rng, &arch);
+        sn_plan_make(space, &arch, in_channels, classes, &plan);
+        sn_plan_cost(&plan, &cost);
+        sum += cost.macs;
+    }
+    ret->mean = sum / SAMPLE;
+    sn_arch_largest(space, &arch);
+    sn_plan_make(space, &arch, in_channels, classes, &plan);
+    sn_plan_cost(&plan, &cost);
+    ret->largest = cost.macs;
+    sn_arch_smallest(space, &arch);
+    sn_plan_make(space, &arch, in_channels, classes, &plan);
+    sn_plan_cost(&plan, &cost);
+    ret->smallest = cost.macs;
+}
+
+static double evaluation_macs(const struct sn_space_macs *macs,
+                              int32_t calibration, int32_t images)
+{
+    return macs->mean * ((double)calibration + images);
+}
+
+void sn_budget_phase_macs(const struct sn_spec *spec,
+                          const struct sn_space_macs *macs,
+                          double ret[SN_PHASE_KINDS])
+{
+    struct sn_strategy_phases list;
+
+    memset(ret, 0, SN_PHASE_KINDS * sizeof ret[0]);
+    sn_strategy_phases(spec, &list);
+    for (int i = 0; i < list.n; i++) {
+        const struct sn_strategy_phase *p = &list.phase[i];
+        double work = 0;
+        switch (p->kind) {
+        case SN_PHASE_WARMUP:
+        case SN_PHASE_TRAIN:
+            work = (double)p->steps * spec->train.batch_size *
+                   sn_strategy_image_macs(p, macs);
+            break;
+        case SN_PHASE_PROBE:
+            work = spec->sparsenas.probes *
+                   evaluation_macs(macs, spec->sparsenas.probe_calibration,
+                                   spec->sparsenas.probe_images);
+            break;
+        case SN_PHASE_EVALUATE:
+            work = spec->search.evaluations *
+                   evaluation_macs(macs, spec->search.calibration,
+                                   spec->search.images);
+            break;
+        case SN_PHASE_SEARCH: {
+            /* winners verified on the hold-out and the test images */
+            int targets =
+                spec->search.latency_auto ? 3 : spec->search.n_latency_ms;
+            work = 5.0 * targets *
+                   evaluation_macs(macs, spec->search.calibration,
+                                   spec->search.images);
+            break;
+        }
+        default:
+            break;
+        }
+        ret[p->kind] += work;
+    }
+}
+
+static int32_t clamp_count(double n, int32_t lo, int32_t hi)
+{
+    return n < lo ? lo : n > hi ? hi : (int32_t)n;
+}
+
+void sn_budget_resolve_counts(struct sn_spec *spec,
+                              const struct sn_space *space,
+                              const struct sn_dataset_info *data)
+{
+    struct sn_space_macs macs;
+    double phase[SN_PHASE_KINDS];
+
+    sn_budget_space_macs(space, data->channels, data->classes, &macs);
+    sn_budget_phase_macs(spec, &macs, phase);
+    double tenth = 0.1 * (phase[SN_PHASE_WARMUP] + phase[SN_PHASE_TRAIN]);
+    if (spec->sparsenas.probes == 0)
+        spec->sparsenas.probes = clamp_count(
+            tenth / evaluation_macs(&macs, spec->sparsenas.probe_calibration,
+                                    spec->sparsenas.probe_images),
+            40, 150);
+    if (spec->search.evaluations == 0)
+        spec->search.evaluations =
+            clamp_count(tenth / evaluation_macs(&macs, spec->search.calibration,
+                                                spec->search.images),
+                        20, 100);
+}
+
+enum sn_err sn_spec_forecast(const struct sn_spec *spec,
+                             const struct sn_dataset_info *data,
+                             struct sn_forecast *ret, struct sn_error *err)
+{
+    const struct sn_space *space = sn_space_find(spec->space);
+    struct sn_space_macs macs;
+    double phase[SN_PHASE_KINDS];
+    struct sn_arch arch;
+    struct sn_plan plan;
+    struct sn_cost cost;
+
+    if (space == NULL)
+        return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
+                           "there is no space '%s'", spec->space);
+    sn_budget_space_macs(space, data->channels, data->classes, &macs);
+    sn_budget_phase_macs(spec, &macs, phase);
+    ret->macs = 0;
+    for (int i = 0; i < SN_PHASE_KINDS; i++)
+        ret->macs += phase[i];
+    ret->images = spec->epochs * spec->train.train_limit;
+
+    sn_arch_largest(space, &arch);
+    sn_plan_make(space, &arch, data->channels, data->classes, &plan);
+    sn_plan_cost(&plan, &cost);
+    double activations = 0; /* floats an image keeps for backward */
+    for (int b = 0; b < plan.n_blocks; b++) {
+        const struct sn_block_plan *p = &plan.block[b];
+        activations += (double)(p->in + p->mid) * p->in_size * p->in_size +
+                       (double)(p->mid + p->out) * p->out_size * p->out_size;
+    }
+    int pairs = sn_strategy_max_subnets(spec) * spec->train.batch_size /
+                spec->train.shard_size;
+    double images = (double)data->train + data->test;
+    ret->memory_bytes =
+        24e6 + images * data->channels * data->height * data->width +
+        4.0 * spec->train.workers * spec->train.shard_size * activations * 1.5 +
+        4.0 * cost.params * (pairs + 8);
+    ret->disk_bytes = 2 * (2 * 4.0 * cost.params + 65536) + 2e6;
+    /* What two numbers per worker and second amount to here: about 40 GMAC/s
+     * of training a core with AVX-512; a tenth of it elsewhere is usual. */
+    ret->seconds = ret->macs / (20e9 * spec->train.workers) + 5;
+    return SN_OK;
+}

@@ -1,0 +1,310 @@
+/* The settings of a job as one table, and what makes a spec whole. */
+#include "engine/engine.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/run/budget.h"
+
+const char *const sn_cost_names[SN_COST_KINDS] = {
+    [SN_COST_LATENCY] = "latency_ms",
+    [SN_COST_MACS] = "macs",
+    [SN_COST_PARAMS] = "params",
+    [SN_COST_PEAK_MEMORY] = "peak_memory",
+};
+const char *const sn_phase_names[SN_PHASE_KINDS] = {
+    [SN_PHASE_PREPARE] = "prepare",   [SN_PHASE_WARMUP] = "warmup",
+    [SN_PHASE_PROBE] = "probe",       [SN_PHASE_FIT] = "fit",
+    [SN_PHASE_FILTER] = "filter",     [SN_PHASE_TRAIN] = "train",
+    [SN_PHASE_EVALUATE] = "evaluate", [SN_PHASE_SEARCH] = "search",
+};
+const char *const sn_stage_names[SN_STAGE_KINDS] = {
+    [SN_STAGE_EARLY] = "early",
+    [SN_STAGE_FINAL] = "final",
+    [SN_STAGE_VERIFY] = "verify",
+};
+const char *const sn_split_names[3] = {
+    [SN_SPLIT_TRAIN] = "train",
+    [SN_SPLIT_HOLDOUT] = "holdout",
+    [SN_SPLIT_TEST] = "test",
+};
+
+static const char *const strategies[] = {"sparsenas", "ofa", NULL};
+static const char *const trainers[] = {"path", "sandwich", NULL};
+static const char *const precisions[] = {"auto", "f32", NULL};
+
+#define AT(member) \
+    offsetof(struct sn_spec, member), sizeof(((struct sn_spec *)0)->member)
+
+static const struct sn_field fields[] = {
+    {"/name", SN_FIELD_STRING, AT(name), 0, SN_LABEL_MAX - 1, 0, "job", NULL,
+     false, "a name for people"},
+    {"/dataset", SN_FIELD_STRING, AT(dataset), 1, SN_NAME_MAX - 1, 0, "", NULL,
+     true, "the data set's name, see GET /datasets"},
+    {"/space", SN_FIELD_STRING, AT(space), 1, SN_NAME_MAX - 1, 0, "mbv3-tiny",
+     NULL, false, "the search space's name, see GET /spaces"},
+    {"/strategy", SN_FIELD_ENUM, AT(strategy), 0, 0, SN_STRATEGY_SPARSENAS,
+     NULL, strategies, false, "how the supernet is trained"},
+    {"/epochs", SN_FIELD_DOUBLE, AT(epochs), 0.01, 10000, 12, NULL, NULL, false,
+     "passes over the training images, all phases together"},
+    {"/seed", SN_FIELD_INT64, AT(seed), 0, 9007199254740991.0, 1, NULL, NULL,
+     false, "everything random is a function of it"},
+    {"/priority", SN_FIELD_INT, AT(priority), -100, 100, 0, NULL, NULL, false,
+     "higher runs first; equals by age"},
+
+    {"/train/batch_size", SN_FIELD_INT, AT(train.batch_size), 2, 65536, 128,
+     NULL, NULL, false, "images of one optimizer step"},
+    {"/train/shard_size", SN_FIELD_INT, AT(train.shard_size), 2, 1024, 32, NULL,
+     NULL, false, "images of one shard, which has its own BN statistics"},
+    {"/train/workers", SN_FIELD_INT, AT(train.workers), 0, 256, 0, NULL, NULL,
+     false, "threads; 0: as many as the daemon's CPUs"},
+    {"/train/precision", SN_FIELD_ENUM, AT(train.precision), 0, 0,
+     SN_PRECISION_AUTO, NULL, precisions, false, "arithmetic of training"},
+    {"/train/learning_rate", SN_FIELD_DOUBLE, AT(train.learning_rate), 1e-6, 10,
+     0.1, NULL, NULL, false, "the highest rate of SGD"},
+    {"/train/momentum", SN_FIELD_DOUBLE, AT(train.momentum), 0, 0.999, 0.9,
+     NULL, NULL, false, "Nesterov momentum"},
+    {"/train/weight_decay", SN_FIELD_DOUBLE, AT(train.weight_decay), 0, 0.1,
+     3e-5, NULL, NULL, false, "on weights alone, not on BN or biases"},
+    {"/train/label_smoothing", SN_FIELD_DOUBLE, AT(train.label_smoothing), 0,
+     0.9, 0.1, NULL, NULL, false, "share of the target spread over classes"},
+    {"/train/warmup_share", SN_FIELD_DOUBLE, AT(train.warmup_share), 0, 0.9,
+     0.05, NULL, NULL, false,
+     "share of a phase's steps in which the rate rises"},
+    {"/train/kd_ratio", SN_FIELD_DOUBLE, AT(train.kd_ratio), 0, 10, 1, NULL,
+     NULL, false, "weight of distillation where a strategy distils"},
+    {"/train/crop_padding", SN_FIELD_INT, AT(train.crop_padding), 0, 16, 2,
+     NULL, NULL, false, "random crops after padding by so many pixels"},
+    {"/train/flip", SN_FIELD_BOOL, AT(train.flip), 0, 1, 1, NULL, NULL, false,
+     "random horizontal flips"},
+    {"/train/holdout", SN_FIELD_INT, AT(train.holdout), 0, 10000000, 0, NULL,
+     NULL, false,
+     "training images held out for the search; 0: 10000, at most a sixth"},
+    {"/train/train_limit", SN_FIELD_INT, AT(train.train_limit), 0, 1000000000,
+     0, NULL, NULL, false, "train on so many images at most; 0: all"},
+    {"/train/checkpoint_s", SN_FIELD_DOUBLE, AT(train.checkpoint_s), 0.05,
+     86400, 30, NULL, NULL, false, "seconds between checkpoints"},
+
+    {"/sparsenas/warmup_epochs", SN_FIELD_DOUBLE, AT(sparsenas.warmup_epochs),
+     0, 10000, 0, NULL, NULL, false,
+     "training in the full space before probing; 0: 15% of the epochs"},
+    {"/sparsenas/warmup_trainer", SN_FIELD_ENUM, AT(sparsenas.warmup_trainer),
+     0, 0, SN_TRAINER_PATH, NULL, trainers, false,
+     "uniform single paths or the sandwich, before the filter"},
+    {"/sparsenas/trainer", SN_FIELD_ENUM, AT(sparsenas.trainer), 0, 0,
+     SN_TRAINER_PATH, NULL, trainers, false, "the same, after the filter"},
+    {"/sparsenas/probes", SN_FIELD_INT, AT(sparsenas.probes), 0, 10000, 0, NULL,
+     NULL, false,
+     "architectures probed; 0: up to 150 within 10% of the job's MACs"},
+    {"/sparsenas/probe_images", SN_FIELD_INT, AT(sparsenas.probe_images), 10,
+     1000000, 3000, NULL, NULL, false, "hold-out images of a probe"},
+    {"/sparsenas/probe_calibration", SN_FIELD_INT,
+     AT(sparsenas.probe_calibration), 8, 100000, 512, NULL, NULL, false,
+     "training images that re-calibrate BN for a probe"},
+    {"/sparsenas/subspace_size", SN_FIELD_INT, AT(sparsenas.subspace_size), 0,
+     1000000, 0, NULL, NULL, false,
+     "architectures that the filter keeps; 0: 7 x the coupled space"},
+    {"/sparsenas/bands", SN_FIELD_INT, AT(sparsenas.bands), 1, 64, 8, NULL,
+     NULL, false, "cost bands, each with its own best"},
+    {"/sparsenas/min_tau", SN_FIELD_DOUBLE, AT(sparsenas.min_tau), -1, 1, 0.3,
+     NULL, NULL, false,
+     "the filter is used when tau's 90% interval lies above it"},
+    {"/sparsenas/max_retries", SN_FIELD_INT, AT(sparsenas.max_retries), 0, 10,
+     1, NULL, NULL, false, "longer warm-ups before it trains on unfiltered"},
+    {"/sparsenas/rounds", SN_FIELD_INT, AT(sparsenas.rounds), 1, 10, 1, NULL,
+     NULL, false, "how often it probes and filters, at even distances"},
+    {"/sparsenas/exploration", SN_FIELD_DOUBLE, AT(sparsenas.exploration), 0, 1,
+     0.1, NULL, NULL, false, "share of paths still drawn from the whole space"},
+
+    {"/search/device", SN_FIELD_STRING, AT(search.device), 1, SN_NAME_MAX - 1,
+     0, "host", NULL, false, "what latencies belong to"},
+    {"/search/evaluations", SN_FIELD_INT, AT(search.evaluations), 0, 100000, 0,
+     NULL, NULL, false,
+     "final evaluations; 0: up to 100 within 10% of the job's MACs"},
+    {"/search/images", SN_FIELD_INT, AT(search.images), 0, 1000000, 0, NULL,
+     NULL, false,
+     "hold-out images of a final evaluation; 0: all that probes do not use"},
+    {"/search/calibration", SN_FIELD_INT, AT(search.calibration), 8, 100000,
+     2000, NULL, NULL, false,
+     "training images that re-calibrate BN for a final evaluation"},
+    {"/search/population", SN_FIELD_INT, AT(search.population), 4, 2000, 100,
+     NULL, NULL, false, "of the evolution (NSGA-II)"},
+    {"/search/generations", SN_FIELD_INT, AT(search.generations), 1, 10000, 60,
+     NULL, NULL, false, "of the evolution"},
+    {"/search/latency_ms", SN_FIELD_TARGETS, AT(search.latency_ms), 1e-6, 1e6,
+     0, "auto", NULL, false,
+     "latency targets, or auto: 25, 50 and 80% of the way from the smallest's "
+     "to the largest's"},
+    {"/search/costs", SN_FIELD_COSTS, AT(search.costs), 0, 0,
+     1 << SN_COST_LATENCY | 1 << SN_COST_MACS, NULL, NULL, false,
+     "costs whose fronts are kept"},
+};
+
+const struct sn_field *sn_spec_fields(size_t *ret_n)
+{
+    *ret_n = sizeof fields / sizeof fields[0];
+    return fields;
+}
+
+void sn_spec_defaults(struct sn_spec *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const struct sn_field *f = &fields[i];
+        char *at = (char *)ret + f->offset;
+        switch (f->type) {
+        case SN_FIELD_STRING:
+            snprintf(at, f->size, "%s", f->initial_text);
+            break;
+        case SN_FIELD_INT:
+        case SN_FIELD_ENUM:
+        case SN_FIELD_COSTS:
+            *(int32_t *)(void *)at = (int32_t)f->initial;
+            break;
+        case SN_FIELD_INT64:
+            *(int64_t *)(void *)at = (int64_t)f->initial;
+            break;
+        case SN_FIELD_DOUBLE:
+            *(double *)(void *)at = f->initial;
+            break;
+        case SN_FIELD_BOOL:
+            *(bool *)(void *)at = f->initial != 0;
+            break;
+        case SN_FIELD_TARGETS:
+            ret->search.latency_auto = true;
+            break;
+        }
+    }
+}
+
+static int32_t usable_cpus(void)
+{
+    cpu_set_t set;
+    int n = 1;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        n = CPU_COUNT(&set);
+    return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+static enum sn_err resolve_images(struct sn_spec *s,
+                                  const struct sn_dataset_info *data,
+                                  struct sn_error *err)
+{
+    int32_t all = (int32_t)(data->train > INT32_MAX ? INT32_MAX : data->train);
+    if (s->train.holdout == 0)
+        s->train.holdout = all / 6 < 10000 ? all / 6 : 10000;
+    if (s->train.holdout < 20 || s->train.holdout > all / 2)
+        return sn_error_at(err, SN_ERR_RANGE, "/train/holdout",
+                           "a hold-out of %d images does not suit %d training "
+                           "images: it takes 20 to half of them",
+                           s->train.holdout, all);
+    int32_t left = all - s->train.holdout;
+    if (s->train.train_limit == 0 || s->train.train_limit > left)
+        s->train.train_limit = left;
+    if (s->train.batch_size > s->train.train_limit)
+        return sn_error_at(err, SN_ERR_RANGE, "/train/batch_size",
+                           "a batch of %d is more than the %d training images",
+                           s->train.batch_size, s->train.train_limit);
+    if (s->train.shard_size > s->train.batch_size)
+        s->train.shard_size = s->train.batch_size;
+    if (s->train.batch_size % s->train.shard_size != 0)
+        return sn_error_at(err, SN_ERR_INVALID, "/train/shard_size",
+                           "batch_size %d is no multiple of shard_size %d",
+                           s->train.batch_size, s->train.shard_size);
+
+    /* Probing and the final choice use different parts of the hold-out. */
+    int32_t half = s->train.holdout / 2;
+    if (s->sparsenas.probe_images > half)
+        s->sparsenas.probe_images = half;
+    int32_t rest = s->train.holdout - s->sparsenas.probe_images;
+    if (s->search.images == 0 || s->search.images > rest)
+        s->search.images = rest;
+    if (s->sparsenas.probe_calibration > s->train.train_limit)
+        s->sparsenas.probe_calibration = s->train.train_limit;
+    if (s->search.calibration > s->train.train_limit)
+        s->search.calibration = s->train.train_limit;
+    return SN_OK;
+}
+
+static enum sn_err resolve_subspace(struct sn_spec *s,
+                                    const struct sn_space *space,
+                                    struct sn_error *err)
+{
+    double count = sn_space_count(space, SN_COUPLING_NONE);
+    if (s->sparsenas.subspace_size == 0) {
+        double size = 7 * sn_space_count(space, SN_COUPLING_COMPOFA);
+        if (size > count / 2)
+            size = floor(count / 2);
+        s->sparsenas.subspace_size = (int32_t)(size < 2 ? 2 : size);
+    }
+    if (s->sparsenas.subspace_size > count)
+        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/subspace_size",
+                           "%d architectures are more than the %.0f of space "
+                           "%s",
+                           s->sparsenas.subspace_size, count, space->name);
+    if (s->sparsenas.subspace_size < 2)
+        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/subspace_size",
+                           "the largest and the smallest always stay: at least "
+                           "2");
+    return SN_OK;
+}
+
+static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
+{
+    struct sn_budget b;
+    if (s->sparsenas.warmup_epochs == 0) {
+        s->sparsenas.warmup_epochs = 0.15 * s->epochs;
+        double floor_epochs = (double)SN_MIN_WARMUP_STEPS *
+                              s->train.batch_size / s->train.train_limit;
+        if (s->sparsenas.warmup_epochs < floor_epochs)
+            s->sparsenas.warmup_epochs =
+                floor_epochs < s->epochs / 2 ? floor_epochs : s->epochs / 2;
+    }
+    if (s->strategy == SN_STRATEGY_SPARSENAS &&
+        s->sparsenas.warmup_epochs >= s->epochs)
+        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/warmup_epochs",
+                           "a warm-up of %g epochs leaves nothing of %g",
+                           s->sparsenas.warmup_epochs, s->epochs);
+    sn_budget_make(s, &b);
+    if (b.total_steps < 2)
+        return sn_error_at(err, SN_ERR_RANGE, "/epochs",
+                           "%g epochs of %d images are less than two steps of "
+                           "%d images",
+                           s->epochs, s->train.train_limit,
+                           s->train.batch_size);
+    return SN_OK;
+}
+
+enum sn_err sn_spec_resolve(struct sn_spec *spec,
+                            const struct sn_dataset_info *data,
+                            struct sn_error *err)
+{
+    struct sn_spec s = *spec;
+    const struct sn_space *space = sn_space_find(s.space);
+    enum sn_err rc;
+
+    if (space == NULL)
+        return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
+                           "there is no space '%s'", s.space);
+    struct sn_error why = {0};
+    rc = sn_space_check_images(space, data->channels, data->height, data->width,
+                               &why);
+    if (rc != SN_OK)
+        return sn_error_at(err, SN_ERR_INVALID, "/space", "%s", why.message);
+    if (strcmp(s.search.device, "host") != 0)
+        return sn_error_at(err, SN_ERR_NOTFOUND, "/search/device",
+                           "there is no device '%s'; this machine is 'host'",
+                           s.search.device);
+    if (s.train.workers == 0)
+        s.train.workers = usable_cpus();
+    s.train.precision = SN_PRECISION_F32; /* what `auto` means so far */
+    if ((rc = resolve_images(&s, data, err)) != SN_OK ||
+        (rc = resolve_subspace(&s, space, err)) != SN_OK ||
+        (rc = resolve_epochs(&s, err)) != SN_OK)
+        return rc;
+    sn_budget_resolve_counts(&s, space, data);
+    *spec = s;
+    return SN_OK;
+}
