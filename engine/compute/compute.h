@@ -132,7 +132,7 @@ void sn_dw_pack(const struct sn_compute *comp, int c, int k,
                 const float *w /* [c][k*k] */, float *ret_packed);
 void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
                       const float *packed, float *dw /* [c][k*k] */);
-/* sums: NULL or [2][Cp]: sum and sum of squares of y, overwritten. */
+/* ret_sums: NULL, or the same as sn_bn_sums of y. */
 void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                    const float *scale, const float *shift, enum sn_cact in_act,
                    const float *packed, float *y, float *ret_sums);
@@ -153,7 +153,9 @@ void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
 struct sn_plane {
     int n, c, hw;
 };
-/* [2][Cp]: sum and sum of squares over n and hw. */
+/* [2][Cp]: sum, and sum of squared deviations from the mean, over n and hw
+ * (deviations, since the squares themselves lose the variance in single
+ * precision where the mean is large; sn_bn_finish takes these). */
 void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
                 float *ret_sums);
 /* From sums to mean, biased variance's rstd = 1/sqrt(var + eps), scale and
