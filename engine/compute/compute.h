@@ -33,6 +33,8 @@ enum sn_err sn_compute_new(const char *isa, struct sn_compute **ret,
 void sn_compute_free(struct sn_compute *compute);
 const char *sn_compute_isa(const struct sn_compute *compute);
 int sn_compute_block(const struct sn_compute *compute); /* B */
+/* The library underneath and its version as linked: "oneDNN 2.6.3". */
+const char *sn_compute_runtime(const struct sn_compute *compute);
 /* c rounded up to B. */
 int sn_compute_padded(const struct sn_compute *compute, int c);
 

@@ -60,5 +60,11 @@ void sn_static_space_free(struct sn_static_space *mem);
 void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
                        struct sn_static_space *mem, const float *images, int n,
                        float *ret_logits);
+/* The same, and how long each part of it took on the monotonic clock:
+ * ret_ns[0] the stem, [1 + i] block i, [1 + n_blocks] head, pool, feature and
+ * classifier; n_blocks + 2 entries (for latency tables). */
+void sn_static_forward_timed(const struct sn_static *net, struct sn_cx *cx,
+                             struct sn_static_space *mem, const float *images,
+                             int n, float *ret_logits, double *ret_ns);
 
 #endif
