@@ -20,13 +20,14 @@ typedef bool (*sn_event_row_fn)(void *arg, const struct sn_event *row);
 typedef bool (*sn_point_row_fn)(void *arg, const struct sn_point *row);
 typedef bool (*sn_name_row_fn)(void *arg, const char *name, int64_t count);
 typedef bool (*sn_evaluation_row_fn)(void *arg,
-                                     const struct sn_evaluation *row);
+                                     const struct sn_evaluation_record *row);
 typedef bool (*sn_predictor_row_fn)(void *arg, const struct sn_predictor *row);
 typedef bool (*sn_score_row_fn)(void *arg, const struct sn_score *row);
 typedef bool (*sn_subspace_row_fn)(void *arg, const struct sn_subspace *row);
 typedef bool (*sn_member_row_fn)(void *arg, const struct sn_member *row);
 typedef bool (*sn_front_row_fn)(void *arg, const struct sn_front *row);
-typedef bool (*sn_latency_row_fn)(void *arg, const struct sn_latency *row);
+typedef bool (*sn_latency_row_fn)(void *arg,
+                                  const struct sn_latency_record *row);
 typedef bool (*sn_checkpoint_row_fn)(void *arg,
                                      const struct sn_checkpoint *row);
 typedef bool (*sn_resource_row_fn)(void *arg, const struct sn_resource *row);

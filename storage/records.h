@@ -5,7 +5,8 @@
  * opaque text here, made and read by others. Times are milliseconds since
  * 1970; a time of 0 in a write means "now", in a row "not yet". Accuracies are
  * fractions 0-1, latencies milliseconds, memory bytes. A double that is not
- * known is NAN, a count that is not known is -1.
+ * known is NAN, a count that is not known is -1. The engine has structs of its
+ * own for evaluations and latencies: those here are called *_record.
  */
 #ifndef SN_STORAGE_RECORDS_H
 #define SN_STORAGE_RECORDS_H
@@ -107,7 +108,7 @@ struct sn_arch_latency {
 /* One architecture measured at one weights version. (job, arch, stage, split,
  * step) is unique: writing it again updates the row and keeps its seq, so a
  * replay after a resume makes no second row. */
-struct sn_evaluation {
+struct sn_evaluation_record {
     int64_t seq;
     const char *job;
     const char *space; /* the space's name: arch ids are unique within it */
@@ -170,7 +171,7 @@ struct sn_member {
 
 /* A block's latency, measured (or uploaded) for a device. (device, runtime,
  * fingerprint, key) is unique, the last write wins. */
-struct sn_latency {
+struct sn_latency_record {
     const char *device;
     const char *runtime;
     const char *fingerprint; /* CPU, ISA, threads, library: a stale one is

@@ -115,7 +115,7 @@ enum sn_err sn_storage_put_points(struct sn_storage *st,
                                   const struct sn_write *w,
                                   struct sn_error *err);
 enum sn_err sn_storage_put_evaluations(struct sn_storage *st,
-                                       const struct sn_evaluation *rows,
+                                       const struct sn_evaluation_record *rows,
                                        size_t n, const struct sn_write *w,
                                        struct sn_error *err);
 /* The latency of an architecture that was evaluated, or not yet. */
@@ -140,8 +140,8 @@ enum sn_err sn_storage_put_front(struct sn_storage *st,
                                  const struct sn_write *w,
                                  struct sn_error *err);
 enum sn_err sn_storage_put_latencies(struct sn_storage *st,
-                                     const struct sn_latency *rows, size_t n,
-                                     const struct sn_write *w,
+                                     const struct sn_latency_record *rows,
+                                     size_t n, const struct sn_write *w,
                                      struct sn_error *err);
 /* To be called once the file is in place (storage/files.h). The two newest
  * rows stay; after the commit the files of older ones are removed. */
