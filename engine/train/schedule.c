@@ -1,0 +1,27 @@
+#include "engine/train/schedule.h"
+
+#include <math.h>
+
+static double cosine(const struct sn_schedule *s, uint64_t step)
+{
+    double span = (double)(s->steps - s->rise);
+    double x = (double)(step - s->rise) / span;
+    return 0.5 * s->rate * (1 + cos(3.141592653589793 * x));
+}
+
+static double cooled(const struct sn_schedule *s, uint64_t step)
+{
+    uint64_t fall = s->steps / 5;
+    if (fall == 0 || step < s->steps - fall)
+        return s->rate;
+    return s->rate * (double)(s->steps - step) / (double)(fall + 1);
+}
+
+double sn_schedule_rate(const struct sn_schedule *s, uint64_t step)
+{
+    if (step >= s->steps)
+        return 0;
+    if (step < s->rise)
+        return s->rate * (double)(step + 1) / (double)(s->rise + 1);
+    return s->kind == SN_SCHEDULE_COOLED ? cooled(s, step) : cosine(s, step);
+}

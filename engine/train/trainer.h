@@ -1,0 +1,87 @@
+/* sn_trainer - the training loop's step: sub-networks, shards, loss, backward,
+ * reduction in shard order, update.
+ *
+ *   load shards, bind sub-networks        n_shards + n_subs (+ 1) tasks
+ *   teacher, or the sandwich's largest    n_shards tasks
+ *   forward, loss, backward               n_subs x n_shards tasks
+ *   reduce and update                     one task a part of the weights
+ *
+ * Workers take tasks as they become free; every sum is in shard order, so
+ * results depend neither on timing nor on the number of workers. After the
+ * first step nothing here allocates. Called from one thread (the conductor).
+ */
+#ifndef SN_TRAINER_H
+#define SN_TRAINER_H
+
+#include "engine/data/data.h"
+#include "engine/net/net.h"
+#include "engine/train/sampler.h"
+
+struct sn_trainer;
+
+struct sn_trainer_settings {
+    int batch_size, shard_size; /* batch_size is a multiple of shard_size */
+    int max_subnets;
+    float label_smoothing, momentum, weight_decay;
+    int crop_padding;
+    bool flip;
+    uint64_t seed;
+};
+
+/* Borrows pool, net and view for its life. */
+enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
+                           const struct sn_view *view,
+                           const struct sn_trainer_settings *settings,
+                           struct sn_trainer **ret, struct sn_error *err);
+void sn_trainer_free(struct sn_trainer *trainer);
+
+/* Bytes that it takes. */
+size_t sn_trainer_bytes(const struct sn_supernet *net, int workers,
+                        const struct sn_trainer_settings *settings);
+
+/* Momentum, flat like the weights: for checkpoints. Writable. */
+float *sn_trainer_momentum(struct sn_trainer *trainer);
+
+/* Takes a copy of the present weights as the fixed teacher (the largest network
+ * of them); or sets it from `weights` when not NULL. */
+enum sn_err sn_trainer_keep_teacher(struct sn_trainer *trainer,
+                                    const float *weights, struct sn_error *err);
+/* The teacher's flat weights, NULL if there is none. Writable: channel sorting
+ * permutes them alike (then call sn_trainer_teacher_changed). */
+float *sn_trainer_teacher(struct sn_trainer *trainer);
+void sn_trainer_teacher_changed(struct sn_trainer *trainer);
+
+enum sn_trainer_teach {
+    SN_TRAINER_TEACH_NONE,
+    SN_TRAINER_TEACH_LARGEST, /* the sandwich's first sub-network */
+    SN_TRAINER_TEACH_FIXED
+};
+
+struct sn_trainer_step {
+    const struct sn_sampler *sampler;
+    enum sn_trainer_teach teach;
+    /* FIXED: labels count 1, the teacher kd_ratio (Once-for-All). LARGEST: the
+     * largest learns from labels, the others from it alone (BigNAS). */
+    double kd_ratio;
+    double rate;
+    uint64_t step; /* global: says epoch, images and paths */
+};
+
+struct sn_trainer_result {
+    double loss;     /* mean over images and sub-networks */
+    double accuracy; /* of the training batch, likewise */
+    uint32_t images; /* batch_size */
+    double macs;     /* done, training counted as 3 x forward */
+};
+
+/* Steps of an epoch: whole batches; the few images left over are another few
+ * in each epoch, since each has its own order. */
+uint64_t sn_trainer_epoch_steps(const struct sn_trainer *trainer);
+
+/* A loss that is no number is SN_ERR_INVALID: training diverged. */
+enum sn_err sn_trainer_step(struct sn_trainer *trainer,
+                            const struct sn_trainer_step *step,
+                            struct sn_trainer_result *ret,
+                            struct sn_error *err);
+
+#endif
