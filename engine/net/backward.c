@@ -1,0 +1,173 @@
+/* The backward pass: tensors as in workspace.h. A gradient's name is that of
+ * its tensor with d before it; dy of a block is in stream[], and its dx goes to
+ * the other one, which is the dy of the block before. */
+#include <string.h>
+
+#include "engine/net/pass.h"
+
+struct gradient {
+    const struct sn_pass *pass;
+    float *packed;
+};
+
+static float *grad_weight(const struct gradient *g, int j)
+{
+    return g->packed + g->pass->sub->gradient_at[j].fwd;
+}
+
+static float *grad_beta(const struct gradient *g, int j)
+{
+    return g->packed + g->pass->sub->gradient_at[j].beta;
+}
+
+/* Through activation and BN of layer j, whose raw output is x; dx may be dy. */
+static void bn_back(const struct gradient *g, int j, const float *x,
+                    enum sn_cact act, const float *gate, const float *dpool,
+                    const float *dy, float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_bn_tape *bn = &p->tape->bn[j];
+    struct sn_plane plane = sn_pass_plane(p, j);
+    sn_bn_backward(p->cx, &plane, x, bn->mean, bn->rstd, sn_pass_gamma(p, j),
+                   sn_pass_beta(p, j), act, gate, dpool, dy, dx,
+                   g->packed + p->sub->gradient_at[j].gamma, grad_beta(g, j));
+}
+
+/* Weight gradient of a 1x1, and dx, which may share memory with x. */
+static void conv_back(const struct gradient *g, int j, const float *x,
+                      const float *dy, float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    struct sn_conv1 s = sn_pass_conv1(p, j);
+    sn_conv1_backward_weights(p->cx, &s, x, dy, grad_weight(g, j));
+    sn_conv1_backward_data(p->cx, &s, dy, sn_pass_weight_back(p, j), dx);
+}
+
+/* From dlogits to the gradient of the last block's output, into dx. */
+static void tail_back(const struct gradient *g, const float *dlogits, float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_plan *plan = &p->sub->plan;
+    const struct sn_tape *tape = p->tape;
+    int head = sn_layer_head(plan), feature = sn_layer_feature(plan);
+    int classifier = sn_layer_classifier(plan);
+    float *u = tape->vector[0], *v = tape->vector[1];
+    struct sn_plane plane = sn_pass_plane(p, head);
+
+    sn_vec_bias_act_backward(p->cx, p->n, plan->classes, tape->logits,
+                             sn_pass_beta(p, classifier), SN_CACT_NONE, dlogits,
+                             u, grad_beta(g, classifier));
+    conv_back(g, classifier, tape->mixed, u, v);
+    sn_vec_bias_act_backward(p->cx, p->n, plan->feature_out, tape->feature,
+                             NULL, SN_CACT_HSWISH, v, v, NULL);
+    conv_back(g, feature, tape->pooled, v, u);
+    sn_pool_backward(p->cx, &plane, u, tape->wide);
+    bn_back(g, head, tape->head, SN_CACT_HSWISH, NULL, NULL, tape->wide,
+            tape->wide);
+    conv_back(g, head, tape->block[plan->n_blocks - 1].y, tape->wide, dx);
+}
+
+/* From the gradient of the gated tensor to that of the pooled vector, which
+ * comes back in vector[0]. */
+static void squeeze_excite_back(const struct gradient *g, int b,
+                                const float *dnarrow)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_block_tape *t = &p->tape->block[b];
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    int reduce = sn_layer_in_block(b, SN_SE_REDUCE);
+    int expand = sn_layer_in_block(b, SN_SE_EXPAND);
+    const struct sn_bn_tape *bn = &p->tape->bn[depth];
+    struct sn_plane plane = sn_pass_plane(p, depth);
+    float *u = p->tape->vector[0], *v = p->tape->vector[1];
+
+    sn_gate_backward(p->cx, &plane, t->b, bn->scale, bn->shift,
+                     sn_layer_act(p->sub->plan.block[b].act), dnarrow, u);
+    sn_vec_bias_act_backward(p->cx, p->n, p->sub->layer[expand].o, t->expand,
+                             sn_pass_beta(p, expand), SN_CACT_HSIGMOID, u, u,
+                             grad_beta(g, expand));
+    conv_back(g, expand, t->reduced, u, v);
+    sn_vec_bias_act_backward(p->cx, p->n, p->sub->layer[reduce].o, t->reduce,
+                             sn_pass_beta(p, reduce), SN_CACT_RELU, v, v,
+                             grad_beta(g, reduce));
+    conv_back(g, reduce, t->pooled, v, u);
+}
+
+static void depth_back(const struct gradient *g, int b, const float *db,
+                       float *dz)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_block_plan *plan = &p->sub->plan.block[b];
+    int expand = sn_layer_in_block(b, SN_EXPAND);
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    const struct sn_bn_tape *bn = &p->tape->bn[expand];
+    struct sn_dw dw = sn_pass_dw(p, depth);
+    sn_dw_backward_weights(
+        p->cx, &dw, p->tape->block[b].a, plan->expands ? bn->scale : NULL,
+        plan->expands ? bn->shift : NULL,
+        plan->expands ? sn_layer_act(plan->act) : SN_CACT_NONE, db,
+        grad_weight(g, depth));
+    sn_dw_backward_data(p->cx, &dw, db, sn_pass_weight(p, depth), dz);
+}
+
+static void block_back(const struct gradient *g, int b, const float *dy,
+                       float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_block_plan *plan = &p->sub->plan.block[b];
+    const struct sn_block_tape *t = &p->tape->block[b];
+    struct sn_tape *tape = p->tape;
+    int expand = sn_layer_in_block(b, SN_EXPAND);
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    int project = sn_layer_in_block(b, SN_PROJECT);
+    enum sn_cact act = sn_layer_act(plan->act);
+
+    bn_back(g, project, t->d, SN_CACT_NONE, NULL, NULL, dy, tape->out);
+    sn_pass_activate(p, b);
+    conv_back(g, project, tape->narrow, tape->out, tape->narrow);
+    const float *dpool = NULL;
+    if (plan->se_mid > 0) {
+        squeeze_excite_back(g, b, tape->narrow);
+        dpool = tape->vector[0];
+    }
+    bn_back(g, depth, t->b, act, t->gate, dpool, tape->narrow, tape->narrow);
+    if (plan->expands) {
+        depth_back(g, b, tape->narrow, tape->wide);
+        bn_back(g, expand, t->a, act, NULL, NULL, tape->wide, tape->wide);
+        conv_back(g, expand, t->x, tape->wide, dx);
+    } else {
+        depth_back(g, b, tape->narrow, dx);
+    }
+    if (plan->residual) {
+        size_t channels =
+            (size_t)sn_compute_padded(p->sub->net->compute, plan->in);
+        size_t side = (size_t)plan->in_size;
+        sn_vec_add(p->cx, (size_t)p->n * channels * side * side, dy, dx);
+    }
+}
+
+static void stem_back(const struct gradient *g, const float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    struct sn_stem s = sn_pass_stem(p);
+    float *dw = grad_weight(g, 0);
+    bn_back(g, 0, p->tape->stem, SN_CACT_HSWISH, NULL, NULL, dx, p->tape->wide);
+    memset(dw, 0, sizeof(float) * sn_layer_weight_floats(&p->sub->layer[0]));
+    sn_stem_backward_weights(p->cx, &s, p->images, p->tape->wide, dw);
+}
+
+void sn_subnet_backward(const struct sn_subnet *sub, struct sn_cx *cx,
+                        struct sn_workspace *ws, const float *images, int n,
+                        const float *dlogits, float *ret_gradient)
+{
+    struct sn_pass p = {sub, cx, &ws->train_tape, images, n};
+    struct gradient g = {&p, ret_gradient};
+    float *const *stream = ws->train_tape.stream;
+    int last = sub->plan.n_blocks - 1;
+
+    tail_back(&g, dlogits, stream[last % 2]);
+    for (int b = last; b >= 0; b--) {
+        block_back(&g, b, stream[b % 2], stream[(b + 1) % 2]);
+    }
+    stem_back(&g, stream[1]);
+}

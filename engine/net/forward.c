@@ -1,0 +1,154 @@
+#include <assert.h>
+
+#include "engine/net/pass.h"
+
+/* Statistics of layer j's raw output y are in the tape's sums already. */
+static void finish_bn(const struct sn_pass *p, int j)
+{
+    struct sn_plane plane = sn_pass_plane(p, j);
+    const struct sn_bn_tape *bn = &p->tape->bn[j];
+    sn_bn_finish(p->cx, &plane, bn->sums, sn_pass_gamma(p, j),
+                 sn_pass_beta(p, j), SN_BN_EPS, bn->mean, bn->rstd, bn->scale,
+                 bn->shift);
+}
+
+/* y = conv(x), raw, and its BN's scale and shift. */
+static void conv_bn(const struct sn_pass *p, int j, const float *x, float *y)
+{
+    struct sn_conv1 s = sn_pass_conv1(p, j);
+    struct sn_plane plane = sn_pass_plane(p, j);
+    sn_conv1_forward(p->cx, &s, x, sn_pass_weight(p, j), y);
+    sn_bn_sums(p->cx, &plane, y, p->tape->bn[j].sums);
+    finish_bn(p, j);
+}
+
+static void conv_vector(const struct sn_pass *p, int j, const float *x,
+                        float *y)
+{
+    struct sn_conv1 s = sn_pass_conv1(p, j);
+    sn_conv1_forward(p->cx, &s, x, sn_pass_weight(p, j), y);
+}
+
+static void stem(const struct sn_pass *p)
+{
+    struct sn_tape *tape = p->tape;
+    struct sn_stem s = sn_pass_stem(p);
+    struct sn_plane plane = sn_pass_plane(p, 0);
+    sn_stem_forward(p->cx, &s, p->images, sn_pass_weight(p, 0), tape->stem);
+    sn_bn_sums(p->cx, &plane, tape->stem, tape->bn[0].sums);
+    finish_bn(p, 0);
+    sn_bn_apply(p->cx, &plane, tape->stem, tape->bn[0].scale, tape->bn[0].shift,
+                SN_CACT_HSWISH, NULL, NULL, tape->block[0].x);
+}
+
+static void squeeze_excite(const struct sn_pass *p, int b)
+{
+    const struct sn_block_tape *t = &p->tape->block[b];
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    int reduce = sn_layer_in_block(b, SN_SE_REDUCE);
+    int expand = sn_layer_in_block(b, SN_SE_EXPAND);
+    const struct sn_bn_tape *bn = &p->tape->bn[depth];
+    struct sn_plane plane = sn_pass_plane(p, depth);
+
+    sn_pool_forward(p->cx, &plane, t->b, bn->scale, bn->shift,
+                    sn_layer_act(p->sub->plan.block[b].act), t->pooled);
+    conv_vector(p, reduce, t->pooled, t->reduce);
+    sn_vec_bias_act(p->cx, p->n, p->sub->layer[reduce].o, t->reduce,
+                    sn_pass_beta(p, reduce), SN_CACT_RELU, t->reduced);
+    conv_vector(p, expand, t->reduced, t->expand);
+    sn_vec_bias_act(p->cx, p->n, p->sub->layer[expand].o, t->expand,
+                    sn_pass_beta(p, expand), SN_CACT_HSIGMOID, t->gate);
+}
+
+void sn_pass_activate(const struct sn_pass *p, int b)
+{
+    const struct sn_block_tape *t = &p->tape->block[b];
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    const struct sn_bn_tape *bn = &p->tape->bn[depth];
+    struct sn_plane plane = sn_pass_plane(p, depth);
+    sn_bn_apply(p->cx, &plane, t->b, bn->scale, bn->shift,
+                sn_layer_act(p->sub->plan.block[b].act), t->gate, NULL,
+                p->tape->narrow);
+}
+
+static void block(const struct sn_pass *p, int b)
+{
+    const struct sn_block_plan *plan = &p->sub->plan.block[b];
+    const struct sn_block_tape *t = &p->tape->block[b];
+    int expand = sn_layer_in_block(b, SN_EXPAND);
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    int project = sn_layer_in_block(b, SN_PROJECT);
+    const struct sn_bn_tape *bn = p->tape->bn;
+    const float *scale = NULL, *shift = NULL;
+    enum sn_cact act = SN_CACT_NONE;
+
+    if (plan->expands) {
+        conv_bn(p, expand, t->x, t->a);
+        scale = bn[expand].scale;
+        shift = bn[expand].shift;
+        act = sn_layer_act(plan->act);
+    }
+    struct sn_dw dw = sn_pass_dw(p, depth);
+    sn_dw_forward(p->cx, &dw, t->a, scale, shift, act, sn_pass_weight(p, depth),
+                  t->b, bn[depth].sums);
+    finish_bn(p, depth);
+    if (plan->se_mid > 0) {
+        squeeze_excite(p, b);
+    }
+    sn_pass_activate(p, b);
+    conv_bn(p, project, p->tape->narrow, t->d);
+
+    struct sn_plane plane = sn_pass_plane(p, project);
+    sn_bn_apply(p->cx, &plane, t->d, bn[project].scale, bn[project].shift,
+                SN_CACT_NONE, NULL, plan->residual ? t->x : NULL, t->y);
+}
+
+static void tail(const struct sn_pass *p, float *ret_logits)
+{
+    const struct sn_plan *plan = &p->sub->plan;
+    const struct sn_tape *tape = p->tape;
+    int head = sn_layer_head(plan);
+    int classifier = sn_layer_classifier(plan);
+    struct sn_plane plane = sn_pass_plane(p, head);
+
+    conv_bn(p, head, tape->block[plan->n_blocks - 1].y, tape->head);
+    sn_pool_forward(p->cx, &plane, tape->head, tape->bn[head].scale,
+                    tape->bn[head].shift, SN_CACT_HSWISH, tape->pooled);
+    conv_vector(p, sn_layer_feature(plan), tape->pooled, tape->feature);
+    sn_vec_bias_act(p->cx, p->n, plan->feature_out, tape->feature, NULL,
+                    SN_CACT_HSWISH, tape->mixed);
+    conv_vector(p, classifier, tape->mixed, tape->logits);
+    sn_vec_bias_act(p->cx, p->n, plan->classes, tape->logits,
+                    sn_pass_beta(p, classifier), SN_CACT_NONE, ret_logits);
+}
+
+void sn_pass_forward(const struct sn_pass *p, float *ret_logits)
+{
+    stem(p);
+    for (int b = 0; b < p->sub->plan.n_blocks; b++) {
+        block(p, b);
+    }
+    tail(p, ret_logits);
+}
+
+void sn_subnet_forward_train(const struct sn_subnet *sub, struct sn_cx *cx,
+                             struct sn_workspace *ws, const float *images,
+                             int n, float *ret_logits)
+{
+    assert(n <= ws->train_n);
+    sn_tape_make(sub->net->compute, &sub->plan, n, true, ws->train,
+                 &ws->train_tape);
+    struct sn_pass p = {sub, cx, &ws->train_tape, images, n};
+    sn_pass_forward(&p, ret_logits);
+}
+
+void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
+                       struct sn_workspace *ws, const float *images, int n,
+                       float *ret_logits)
+{
+    assert(n <= ws->forward_n);
+    sn_tape_make(sub->net->compute, &sub->plan, n, false, ws->forward,
+                 &ws->forward_tape);
+    struct sn_pass p = {sub, cx, &ws->forward_tape, images, n};
+    sn_pass_forward(&p, ret_logits);
+}

@@ -1,0 +1,71 @@
+/* sn_pass - one pass of a bound sub-network over a shard: what forward.c and
+ * backward.c share. Shapes of a layer in the operators' words, and where its
+ * packed weights are.
+ */
+#ifndef SN_NET_PASS_H
+#define SN_NET_PASS_H
+
+#include "engine/net/subnet.h"
+#include "engine/net/workspace.h"
+
+struct sn_pass {
+    const struct sn_subnet *sub;
+    struct sn_cx *cx;
+    struct sn_tape *tape;
+    const float *images;
+    int n;
+};
+
+/* The whole forward; fills the tape, writes the logits [n][stride]. */
+void sn_pass_forward(const struct sn_pass *p, float *ret_logits);
+/* A block's depthwise output, activated and gated, into the tape's `narrow`. */
+void sn_pass_activate(const struct sn_pass *p, int b);
+
+static inline const float *sn_pass_weight(const struct sn_pass *p, int j)
+{
+    return p->sub->packed + p->sub->weight_at[j].fwd;
+}
+
+static inline const float *sn_pass_weight_back(const struct sn_pass *p, int j)
+{
+    return p->sub->packed + p->sub->weight_at[j].bwd;
+}
+
+static inline const float *sn_pass_gamma(const struct sn_pass *p, int j)
+{
+    return p->sub->packed + p->sub->weight_at[j].gamma;
+}
+
+/* The BN's shift or the bias. */
+static inline const float *sn_pass_beta(const struct sn_pass *p, int j)
+{
+    return p->sub->packed + p->sub->weight_at[j].beta;
+}
+
+static inline struct sn_conv1 sn_pass_conv1(const struct sn_pass *p, int j)
+{
+    const struct sn_layer *l = &p->sub->layer[j];
+    return (struct sn_conv1){p->n, l->i, l->o, l->in_size, l->in_size};
+}
+
+static inline struct sn_dw sn_pass_dw(const struct sn_pass *p, int j)
+{
+    const struct sn_layer *l = &p->sub->layer[j];
+    return (struct sn_dw){p->n, l->o, l->in_size, l->in_size, l->k, l->stride};
+}
+
+static inline struct sn_stem sn_pass_stem(const struct sn_pass *p)
+{
+    const struct sn_layer *l = &p->sub->layer[0];
+    return (struct sn_stem){p->n,       l->i,       l->o,
+                            l->in_size, l->in_size, l->stride};
+}
+
+/* The output of layer j. */
+static inline struct sn_plane sn_pass_plane(const struct sn_pass *p, int j)
+{
+    const struct sn_layer *l = &p->sub->layer[j];
+    return (struct sn_plane){p->n, l->o, l->out_size * l->out_size};
+}
+
+#endif

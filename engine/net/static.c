@@ -1,0 +1,378 @@
+#include "engine/net/static.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/net/fold.h"
+#include "engine/rng.h"
+
+/* Floats from the start of the plain and of the packed block. */
+struct folded_at {
+    size_t weight, bias;
+    size_t packed, packed_bias;
+};
+
+struct sn_static {
+    struct sn_compute *compute; /* borrowed */
+    int n_layers;
+    struct sn_layer layer[SN_MAX_LAYERS];
+    struct folded_at at[SN_MAX_LAYERS];
+    struct sn_arena memory;
+    float *plain, *packed;
+    const float *one,
+        *zero; /* the affine map that changes nothing, for gates */
+    struct sn_folded_net folded;
+};
+
+static size_t take(size_t *used, size_t floats)
+{
+    size_t at = *used;
+    *used += sn_arena_round(floats);
+    return at;
+}
+
+static size_t packed_floats(const struct sn_compute *compute,
+                            const struct sn_layer *l)
+{
+    switch (l->kind) {
+    case SN_LAYER_STEM: {
+        struct sn_stem s = {1, l->i, l->o, l->in_size, l->in_size, l->stride};
+        return sn_stem_packed_floats(compute, &s);
+    }
+    case SN_LAYER_CONV1:
+        return sn_conv1_packed_floats(compute, l->i, l->o);
+    case SN_LAYER_DEPTH:
+        return (size_t)(l->k * l->k) * (size_t)sn_compute_padded(compute, l->o);
+    case SN_LAYER_ABSENT:
+        break;
+    }
+    return 0;
+}
+
+static struct sn_folded view(const struct sn_static *net, int j)
+{
+    const struct sn_layer *l = &net->layer[j];
+    if (l->kind == SN_LAYER_ABSENT) {
+        return (struct sn_folded){0};
+    }
+    return (struct sn_folded){.out = l->o,
+                              .in = l->i,
+                              .kernel = l->k,
+                              .stride = l->stride,
+                              .depthwise = l->kind == SN_LAYER_DEPTH,
+                              .weight = net->plain + net->at[j].weight,
+                              .bias = net->plain + net->at[j].bias};
+}
+
+static void fill_views(struct sn_static *net)
+{
+    struct sn_folded_net *f = &net->folded;
+    f->stem = view(net, 0);
+    for (int b = 0; b < f->plan.n_blocks; b++) {
+        f->block[b] = (struct sn_folded_block){
+            .expand = view(net, sn_layer_in_block(b, SN_EXPAND)),
+            .depth = view(net, sn_layer_in_block(b, SN_DEPTH)),
+            .se_reduce = view(net, sn_layer_in_block(b, SN_SE_REDUCE)),
+            .se_expand = view(net, sn_layer_in_block(b, SN_SE_EXPAND)),
+            .project = view(net, sn_layer_in_block(b, SN_PROJECT)),
+        };
+    }
+    f->head = view(net, sn_layer_head(&f->plan));
+    f->feature = view(net, sn_layer_feature(&f->plan));
+    f->classifier = view(net, sn_layer_classifier(&f->plan));
+}
+
+/* Memory and views for a plan; the plain weights are still to be written. */
+static enum sn_err prepare(struct sn_compute *compute,
+                           const struct sn_plan *plan, struct sn_static **ret,
+                           struct sn_error *err)
+{
+    struct sn_static *net = calloc(1, sizeof(*net));
+    if (net == NULL) {
+        return sn_error_set(err, SN_ERR_NOMEM,
+                            "no memory for a static network");
+    }
+    net->compute = compute;
+    net->folded.plan = *plan;
+    net->n_layers = sn_layer_count(plan);
+    sn_layers_make(plan, net->layer);
+
+    size_t plain = 0, packed = 0, widest = 0;
+    for (int j = 0; j < net->n_layers; j++) {
+        const struct sn_layer *l = &net->layer[j];
+        size_t padded = (size_t)sn_compute_padded(compute, l->o);
+        net->at[j].weight = take(&plain, sn_layer_weight_floats(l));
+        net->at[j].bias = take(&plain, (size_t)l->o);
+        net->at[j].packed = take(&packed, packed_floats(compute, l));
+        net->at[j].packed_bias = take(&packed, padded);
+        widest = padded > widest ? padded : widest;
+    }
+    size_t affine = sn_arena_round(widest);
+    size_t floats = plain + packed + 2 * affine;
+    enum sn_err rc = sn_arena_init(&net->memory, sizeof(float) * floats, err);
+    if (rc != SN_OK) {
+        sn_static_free(net);
+        return rc;
+    }
+    net->plain = sn_arena_floats(&net->memory, plain);
+    net->packed = sn_arena_floats(&net->memory, packed);
+    float *one = sn_arena_floats(&net->memory, affine);
+    float *zero = sn_arena_floats(&net->memory, affine);
+    for (size_t c = 0; c < affine; c++) {
+        one[c] = 1.0f;
+        zero[c] = 0.0f;
+    }
+    net->one = one;
+    net->zero = zero;
+    fill_views(net);
+    *ret = net;
+    return SN_OK;
+}
+
+static void pack(struct sn_static *net)
+{
+    for (int j = 0; j < net->n_layers; j++) {
+        const struct sn_layer *l = &net->layer[j];
+        const float *w = net->plain + net->at[j].weight;
+        float *to = net->packed + net->at[j].packed;
+        float *bias = net->packed + net->at[j].packed_bias;
+        switch (l->kind) {
+        case SN_LAYER_STEM: {
+            struct sn_stem s = {1,          l->i,       l->o,
+                                l->in_size, l->in_size, l->stride};
+            sn_stem_pack(net->compute, &s, w, to);
+            break;
+        }
+        case SN_LAYER_CONV1:
+            sn_conv1_pack(net->compute, l->i, l->o, w, l->i, to, NULL);
+            break;
+        case SN_LAYER_DEPTH:
+            sn_dw_pack(net->compute, l->o, l->k, w, to);
+            break;
+        case SN_LAYER_ABSENT:
+            continue;
+        }
+        int padded = sn_compute_padded(net->compute, l->o);
+        memset(bias, 0, sizeof(float) * (size_t)padded);
+        memcpy(bias, net->plain + net->at[j].bias,
+               sizeof(float) * (size_t)l->o);
+    }
+}
+
+enum sn_err sn_static_new(const struct sn_subnet *sub,
+                          const struct sn_bn_stats *stats,
+                          struct sn_static **ret, struct sn_error *err)
+{
+    struct sn_static *net;
+    if (!(stats->images > 0.0)) {
+        return sn_error_set(err, SN_ERR_INVALID,
+                            "BN statistics of no image: calibrate first");
+    }
+    enum sn_err rc = prepare(sub->net->compute, &sub->plan, &net, err);
+    if (rc != SN_OK) {
+        return rc;
+    }
+    for (int j = 0; j < net->n_layers; j++) {
+        if (net->layer[j].kind != SN_LAYER_ABSENT) {
+            sn_fold_layer(sub, stats, j, net->plain + net->at[j].weight,
+                          net->plain + net->at[j].bias);
+        }
+    }
+    pack(net);
+    *ret = net;
+    return SN_OK;
+}
+
+enum sn_err sn_static_new_random(struct sn_compute *compute,
+                                 const struct sn_plan *plan, uint64_t seed,
+                                 struct sn_static **ret, struct sn_error *err)
+{
+    struct sn_static *net;
+    enum sn_err rc = prepare(compute, plan, &net, err);
+    if (rc != SN_OK) {
+        return rc;
+    }
+    for (int j = 0; j < net->n_layers; j++) {
+        const struct sn_layer *l = &net->layer[j];
+        struct sn_rng rng = sn_rng_make(seed, SN_STREAM_INIT, (uint64_t)j);
+        size_t count = sn_layer_weight_floats(l);
+        /* By fan-in, so that activations stay near one without BN. */
+        double fan_in = l->o > 0 ? (double)count / l->o : 1.0;
+        float *w = net->plain + net->at[j].weight;
+        for (size_t e = 0; e < count; e++) {
+            w[e] = (float)(sqrt(6.0 / fan_in) * (2 * sn_rng_uniform(&rng) - 1));
+        }
+        memset(net->plain + net->at[j].bias, 0, sizeof(float) * (size_t)l->o);
+    }
+    pack(net);
+    *ret = net;
+    return SN_OK;
+}
+
+void sn_static_free(struct sn_static *net)
+{
+    if (net == NULL) {
+        return;
+    }
+    sn_arena_close(&net->memory);
+    free(net);
+}
+
+const struct sn_folded_net *sn_static_folded(const struct sn_static *net)
+{
+    return &net->folded;
+}
+
+/* ---- forward ---- */
+
+struct sn_static_space {
+    int n;
+    struct sn_arena memory;
+    float *stream[2];     /* the residual stream, to and fro */
+    float *wide, *narrow; /* expanded planes before and after the depthwise */
+    float *vector[3];     /* [n][Cp] */
+};
+
+static void raise_to(size_t *most, size_t floats)
+{
+    *most = floats > *most ? floats : *most;
+}
+
+enum sn_err sn_static_space_new(struct sn_compute *compute,
+                                const struct sn_plan *largest, int n,
+                                struct sn_static_space **ret,
+                                struct sn_error *err)
+{
+    struct sn_layer layer[SN_MAX_LAYERS];
+    size_t stream = 0, wide = 0, narrow = 0, vector = 0;
+    sn_layers_make(largest, layer);
+    for (int j = 0; j < sn_layer_count(largest); j++) {
+        const struct sn_layer *l = &layer[j];
+        size_t channels = (size_t)sn_compute_padded(compute, l->o);
+        size_t plane = channels * (size_t)(l->out_size * l->out_size);
+        int role = j == 0 ? SN_PROJECT : (j - 1) % SN_BLOCK_LAYERS;
+        bool tail = j >= sn_layer_head(largest);
+        raise_to(&vector, channels);
+        raise_to(tail || role == SN_EXPAND ? &wide
+                 : role == SN_DEPTH        ? &narrow
+                                           : &stream,
+                 plane);
+    }
+    struct sn_static_space *mem = calloc(1, sizeof(*mem));
+    if (mem == NULL) {
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for activations");
+    }
+    size_t images = (size_t)n;
+    size_t floats =
+        2 * sn_arena_round(images * stream) + sn_arena_round(images * wide) +
+        sn_arena_round(images * narrow) + 3 * sn_arena_round(images * vector);
+    enum sn_err rc = sn_arena_init(&mem->memory, sizeof(float) * floats, err);
+    if (rc != SN_OK) {
+        sn_static_space_free(mem);
+        return rc;
+    }
+    mem->n = n;
+    mem->wide = sn_arena_floats(&mem->memory, images * wide);
+    mem->narrow = sn_arena_floats(&mem->memory, images * narrow);
+    for (int i = 0; i < 2; i++) {
+        mem->stream[i] = sn_arena_floats(&mem->memory, images * stream);
+    }
+    for (int i = 0; i < 3; i++) {
+        mem->vector[i] = sn_arena_floats(&mem->memory, images * vector);
+    }
+    *ret = mem;
+    return SN_OK;
+}
+
+void sn_static_space_free(struct sn_static_space *mem)
+{
+    if (mem == NULL) {
+        return;
+    }
+    sn_arena_close(&mem->memory);
+    free(mem);
+}
+
+struct inference {
+    const struct sn_static *net;
+    struct sn_cx *cx;
+    struct sn_static_space *mem;
+    int n;
+};
+
+static void conv1(const struct inference *f, int j, const float *x,
+                  enum sn_cact act, const float *residual, float *y)
+{
+    const struct sn_layer *l = &f->net->layer[j];
+    struct sn_conv1 s = {f->n, l->i, l->o, l->in_size, l->in_size};
+    sn_conv1_infer(f->cx, &s, x, f->net->packed + f->net->at[j].packed,
+                   f->net->packed + f->net->at[j].packed_bias, act, residual,
+                   y);
+}
+
+/* x is gated in place. */
+static void squeeze_excite(const struct inference *f, int b, float *x)
+{
+    const struct sn_layer *l = &f->net->layer[sn_layer_in_block(b, SN_DEPTH)];
+    struct sn_plane plane = {f->n, l->o, l->out_size * l->out_size};
+    float *const *v = f->mem->vector;
+    sn_pool_forward(f->cx, &plane, x, NULL, NULL, SN_CACT_NONE, v[0]);
+    conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), v[0], SN_CACT_RELU, NULL,
+          v[1]);
+    conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), v[1], SN_CACT_HSIGMOID, NULL,
+          v[2]);
+    sn_bn_apply(f->cx, &plane, x, f->net->one, f->net->zero, SN_CACT_NONE, v[2],
+                NULL, x);
+}
+
+static void block(const struct inference *f, int b)
+{
+    const struct sn_block_plan *plan = &f->net->folded.plan.block[b];
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    enum sn_cact act = sn_layer_act(plan->act);
+    const float *x = f->mem->stream[b % 2];
+    const float *wide = x;
+
+    if (plan->expands) {
+        conv1(f, sn_layer_in_block(b, SN_EXPAND), x, act, NULL, f->mem->wide);
+        wide = f->mem->wide;
+    }
+    struct sn_dw dw = {f->n,          plan->mid,    plan->in_size,
+                       plan->in_size, plan->kernel, plan->stride};
+    sn_dw_infer(f->cx, &dw, wide, f->net->packed + f->net->at[depth].packed,
+                f->net->packed + f->net->at[depth].packed_bias, act,
+                f->mem->narrow);
+    if (plan->se_mid > 0) {
+        squeeze_excite(f, b, f->mem->narrow);
+    }
+    conv1(f, sn_layer_in_block(b, SN_PROJECT), f->mem->narrow, SN_CACT_NONE,
+          plan->residual ? x : NULL, f->mem->stream[(b + 1) % 2]);
+}
+
+void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
+                       struct sn_static_space *mem, const float *images, int n,
+                       float *ret_logits)
+{
+    struct inference f = {net, cx, mem, n};
+    const struct sn_plan *plan = &net->folded.plan;
+    const struct sn_layer *stem = &net->layer[0];
+    struct sn_stem s = {
+        n, stem->i, stem->o, stem->in_size, stem->in_size, stem->stride};
+    sn_stem_infer(cx, &s, images, net->packed + net->at[0].packed,
+                  net->packed + net->at[0].packed_bias, SN_CACT_HSWISH,
+                  mem->stream[0]);
+    for (int b = 0; b < plan->n_blocks; b++) {
+        block(&f, b);
+    }
+    struct sn_plane plane = {n, plan->head_out,
+                             plan->head_size * plan->head_size};
+    conv1(&f, sn_layer_head(plan), mem->stream[plan->n_blocks % 2],
+          SN_CACT_HSWISH, NULL, mem->wide);
+    sn_pool_forward(cx, &plane, mem->wide, NULL, NULL, SN_CACT_NONE,
+                    mem->vector[0]);
+    conv1(&f, sn_layer_feature(plan), mem->vector[0], SN_CACT_HSWISH, NULL,
+          mem->vector[1]);
+    conv1(&f, sn_layer_classifier(plan), mem->vector[1], SN_CACT_NONE, NULL,
+          ret_logits);
+}

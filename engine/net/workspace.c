@@ -1,0 +1,202 @@
+#include "engine/net/workspace.h"
+
+#include <stdlib.h>
+
+#include "engine/net/supernet.h"
+
+/* Takes floats one after the other; base NULL counts. */
+struct bump {
+    const struct sn_compute *compute;
+    int n;
+    float *base;
+    size_t used, peak;
+};
+
+static float *take(struct bump *mem, size_t floats)
+{
+    float *at = mem->base != NULL ? mem->base + mem->used : NULL;
+    mem->used += sn_arena_round(floats);
+    if (mem->used > mem->peak) {
+        mem->peak = mem->used;
+    }
+    return at;
+}
+
+static size_t plane_floats(const struct bump *mem, int channels, int size)
+{
+    return (size_t)mem->n * (size_t)sn_compute_padded(mem->compute, channels) *
+           (size_t)size * (size_t)size;
+}
+
+static float *take_plane(struct bump *mem, int channels, int size)
+{
+    return take(mem, plane_floats(mem, channels, size));
+}
+
+/* The largest of each kind of tensor in a plan, in floats. */
+struct extents {
+    size_t narrow, wide, out, stream, vector;
+};
+
+static void raise_to(size_t *most, size_t floats)
+{
+    if (floats > *most) {
+        *most = floats;
+    }
+}
+
+static struct extents measure(const struct bump *mem,
+                              const struct sn_plan *plan)
+{
+    struct extents e = {0};
+    for (int i = 0; i < plan->n_blocks; i++) {
+        const struct sn_block_plan *b = &plan->block[i];
+        raise_to(&e.narrow, plane_floats(mem, b->mid, b->out_size));
+        raise_to(&e.wide, plane_floats(mem, b->mid, b->in_size));
+        raise_to(&e.out, plane_floats(mem, b->out, b->out_size));
+        raise_to(&e.stream, plane_floats(mem, b->in, b->in_size));
+        raise_to(&e.stream, plane_floats(mem, b->out, b->out_size));
+        raise_to(&e.vector, plane_floats(mem, b->mid, 1));
+    }
+    raise_to(&e.wide, plane_floats(mem, plan->head_out, plan->head_size));
+    raise_to(&e.wide, plane_floats(mem, plan->stem_out, plan->stem_size));
+    raise_to(&e.vector, plane_floats(mem, plan->head_out, 1));
+    raise_to(&e.vector, plane_floats(mem, plan->feature_out, 1));
+    raise_to(&e.vector, plane_floats(mem, plan->classes, 1));
+    return e;
+}
+
+static void take_statistics(struct bump *mem, const struct sn_plan *plan,
+                            struct sn_tape *tape)
+{
+    struct sn_layer layer[SN_MAX_LAYERS];
+    sn_layers_make(plan, layer);
+    for (int j = 0; j < sn_layer_count(plan); j++) {
+        struct sn_bn_tape *bn = &tape->bn[j];
+        size_t padded = (size_t)sn_compute_padded(mem->compute, layer[j].o);
+        *bn = (struct sn_bn_tape){0};
+        if (layer[j].bn) {
+            bn->sums = take(mem, 2 * padded);
+            bn->mean = take(mem, padded);
+            bn->rstd = take(mem, padded);
+            bn->scale = take(mem, padded);
+            bn->shift = take(mem, padded);
+        }
+    }
+}
+
+static void take_block(struct bump *mem, const struct sn_block_plan *b,
+                       struct sn_block_tape *t)
+{
+    t->a = b->expands ? take_plane(mem, b->mid, b->in_size) : t->x;
+    t->b = take_plane(mem, b->mid, b->out_size);
+    t->d = take_plane(mem, b->out, b->out_size);
+    if (b->se_mid > 0) {
+        t->pooled = take_plane(mem, b->mid, 1);
+        t->reduce = take_plane(mem, b->se_mid, 1);
+        t->reduced = take_plane(mem, b->se_mid, 1);
+        t->expand = take_plane(mem, b->mid, 1);
+        t->gate = take_plane(mem, b->mid, 1);
+    } else {
+        t->pooled = t->reduce = t->reduced = t->expand = t->gate = NULL;
+    }
+}
+
+static void take_tail(struct bump *mem, const struct sn_plan *plan,
+                      struct sn_tape *tape)
+{
+    tape->head = take_plane(mem, plan->head_out, plan->head_size);
+    tape->pooled = take_plane(mem, plan->head_out, 1);
+    tape->feature = take_plane(mem, plan->feature_out, 1);
+    tape->mixed = take_plane(mem, plan->feature_out, 1);
+    tape->logits = take_plane(mem, plan->classes, 1);
+}
+
+size_t sn_tape_make(const struct sn_compute *compute,
+                    const struct sn_plan *plan, int n, bool train, float *base,
+                    struct sn_tape *ret)
+{
+    struct bump mem = {.compute = compute, .n = n, .base = base};
+    struct extents e = measure(&mem, plan);
+
+    ret->n = n;
+    take_statistics(&mem, plan, ret);
+    ret->narrow = take(&mem, e.narrow);
+    ret->stream[0] = take(&mem, e.stream);
+    ret->stream[1] = take(&mem, e.stream);
+    ret->wide = train ? take(&mem, e.wide) : NULL;
+    ret->out = train ? take(&mem, e.out) : NULL;
+    ret->vector[0] = train ? take(&mem, e.vector) : NULL;
+    ret->vector[1] = train ? take(&mem, e.vector) : NULL;
+
+    size_t mark = mem.used;
+    ret->stem = take_plane(&mem, plan->stem_out, plan->stem_size);
+    float *x = train ? take_plane(&mem, plan->stem_out, plan->stem_size)
+                     : ret->stream[0];
+    for (int i = 0; i < plan->n_blocks; i++) {
+        const struct sn_block_plan *b = &plan->block[i];
+        struct sn_block_tape *t = &ret->block[i];
+        if (!train) {
+            mem.used = mark;
+        }
+        t->x = x;
+        take_block(&mem, b, t);
+        t->y = train ? take_plane(&mem, b->out, b->out_size)
+                     : ret->stream[(i + 1) % 2];
+        x = t->y;
+    }
+    if (!train) {
+        mem.used = mark;
+    }
+    take_tail(&mem, plan, ret);
+    return mem.peak;
+}
+
+static size_t workspace_floats(const struct sn_supernet *net, int n, bool train)
+{
+    struct sn_tape tape;
+    return n > 0 ? sn_tape_make(net->compute, &net->largest, n, train, NULL,
+                                &tape)
+                 : 0;
+}
+
+size_t sn_workspace_bytes(const struct sn_supernet *net, int train_n,
+                          int forward_n)
+{
+    return sizeof(float) *
+           (sn_arena_round(workspace_floats(net, train_n, true)) +
+            sn_arena_round(workspace_floats(net, forward_n, false)));
+}
+
+enum sn_err sn_workspace_new(const struct sn_supernet *net, int train_n,
+                             int forward_n, struct sn_workspace **ret,
+                             struct sn_error *err)
+{
+    struct sn_workspace *ws = calloc(1, sizeof(*ws));
+    if (ws == NULL) {
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for a workspace");
+    }
+    ws->train_n = train_n;
+    ws->forward_n = forward_n;
+    enum sn_err rc = sn_arena_init(
+        &ws->memory, sn_workspace_bytes(net, train_n, forward_n), err);
+    if (rc != SN_OK) {
+        sn_workspace_free(ws);
+        return rc;
+    }
+    ws->train =
+        sn_arena_floats(&ws->memory, workspace_floats(net, train_n, true));
+    ws->forward =
+        sn_arena_floats(&ws->memory, workspace_floats(net, forward_n, false));
+    *ret = ws;
+    return SN_OK;
+}
+
+void sn_workspace_free(struct sn_workspace *ws)
+{
+    if (ws == NULL) {
+        return;
+    }
+    sn_arena_close(&ws->memory);
+    free(ws);
+}

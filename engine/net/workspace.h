@@ -1,0 +1,58 @@
+/* sn_tape - where everything of one pass over a shard is: raw outputs, BN
+ * statistics, vectors and temporaries, all inside a workspace's one block.
+ *
+ *   x --expand--> a -BN,act- --depth--> b -BN,act,gate-> t --project--> d -BN->
+ * y
+ *
+ * A training pass keeps x, a, b, d of every block (raw, before BN) and makes
+ * activated tensors again in the backward pass; a forward-only pass lets every
+ * block use the same memory, its stream going to and fro between two buffers.
+ * Batch statistics are kept in both. A tape is laid out anew for each pass, by
+ * arithmetic alone.
+ */
+#ifndef SN_NET_WORKSPACE_H
+#define SN_NET_WORKSPACE_H
+
+#include "engine/net/layers.h"
+#include "engine/net/net.h"
+
+/* [Cp] each, but sums [2][Cp]; see sn_bn_finish. */
+struct sn_bn_tape {
+    float *sums, *mean, *rstd, *scale, *shift;
+};
+
+struct sn_block_tape {
+    float *x, *y;     /* input and output: y is the next one's x */
+    float *a, *b, *d; /* raw outputs; a is x where the block does not expand */
+    /* SE, [n][Cp]: pool -> reduce (raw, activated) -> expand (raw) -> gate */
+    float *pooled, *reduce, *reduced, *expand, *gate;
+};
+
+struct sn_tape {
+    int n;
+    float *stem;
+    struct sn_block_tape block[SN_MAX_BLOCKS];
+    float *head, *pooled, *feature, *mixed, *logits;
+    struct sn_bn_tape bn[SN_MAX_LAYERS]; /* by layer */
+    float *narrow; /* temporary: a depthwise output, activated and gated */
+    /* Temporaries of the backward pass. */
+    float *wide;      /* gradient of a depthwise input, or of the head */
+    float *out;       /* gradient of a raw projection */
+    float *stream[2]; /* gradients of the residual stream, to and fro */
+    float *vector[2]; /* [n][Cp] */
+};
+
+struct sn_workspace {
+    int train_n, forward_n;
+    struct sn_arena memory;
+    float *train, *forward;
+    struct sn_tape train_tape, forward_tape;
+};
+
+/* Lays the tape out from `base` and returns the floats it takes; with base NULL
+ * it only counts. */
+size_t sn_tape_make(const struct sn_compute *compute,
+                    const struct sn_plan *plan, int n, bool train, float *base,
+                    struct sn_tape *ret);
+
+#endif
