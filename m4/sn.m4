@@ -65,15 +65,24 @@ AC_DEFUN([SN_ENABLE_WERROR], [
   AC_SUBST([WARN_CFLAGS])
 ])
 
-# SN_CHECK_NODE: node builds the dashboard's bundle and runs the black-box
-# tests. A release tarball carries the bundle and needs no node.
+# SN_CHECK_NODE: node builds the dashboard's bundle and runs the black-box and
+# browser tests. A release tarball carries the bundle, so that --without-node
+# builds all of it and leaves only those tests out.
 AC_DEFUN([SN_CHECK_NODE], [
-  AC_CHECK_PROGS([NODE], [node nodejs])
-  AC_CHECK_PROGS([NPM], [npm])
-  AS_IF([test -n "$NODE"], [
-    AC_MSG_CHECKING([whether $NODE is 18 or later])
-    AS_IF([$NODE -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'],
-      [AC_MSG_RESULT([yes])], [AC_MSG_RESULT([no]); NODE=])
+  AC_ARG_WITH([node],
+    [AS_HELP_STRING([--without-node],
+      [use the dashboard's bundle as it is; no black-box and browser tests])],
+    [], [with_node=yes])
+  AS_IF([test "x$with_node" = xno], [NODE=], [
+    AC_CHECK_PROGS([NODE], [node nodejs])
+    AC_CHECK_PROGS([NPM], [npm])
+    AS_IF([test -n "$NODE"], [
+      AC_MSG_CHECKING([whether $NODE is 18 or later])
+      AS_IF([$NODE -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'],
+        [AC_MSG_RESULT([yes])], [AC_MSG_RESULT([no]); NODE=])
+    ])
   ])
+  AC_SUBST([NODE])
+  AC_SUBST([NPM])
   AM_CONDITIONAL([HAVE_NODE], [test -n "$NODE"])
 ])
