@@ -27,7 +27,7 @@
 /* ---- the spec ---- */
 
 enum sn_strategy { SN_STRATEGY_SPARSENAS, SN_STRATEGY_OFA };
-enum sn_trainer { SN_TRAINER_PATH, SN_TRAINER_SANDWICH };
+enum sn_trainer_kind { SN_TRAINER_PATH, SN_TRAINER_SANDWICH };
 enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
@@ -54,7 +54,7 @@ struct sn_spec {
     } train;
     struct {
         double warmup_epochs;            /* 0: 15% of epochs */
-        int32_t warmup_trainer, trainer; /* enum sn_trainer */
+        int32_t warmup_trainer, trainer; /* enum sn_trainer_kind */
         int32_t probes, probe_images, probe_calibration;
         int32_t subspace_size, bands;
         double min_tau;
@@ -170,7 +170,7 @@ extern const char *const sn_stage_names[SN_STAGE_KINDS];
 extern const char *const sn_split_names[3]; /* "train", "holdout", "test" */
 
 /* Latency in ms; NAN where not known. */
-struct sn_latency {
+struct sn_latency_ms {
     double predicted, measured, lo, hi;
 };
 
@@ -183,7 +183,7 @@ struct sn_evaluation {
     double accuracy;  /* correct / images */
     double predicted; /* the predictor's, NAN if none */
     struct sn_cost cost;
-    struct sn_latency latency;
+    struct sn_latency_ms latency;
     bool selected; /* chosen by this very number */
 };
 
@@ -226,7 +226,7 @@ struct sn_front_report {
 };
 
 struct sn_latency_row {
-    char key[96];
+    char key[SN_ARCH_ID_MAX + 16];
     double median_ns, spread_ns;
     uint32_t samples;
 };
@@ -297,7 +297,9 @@ enum sn_err sn_engine_export(const struct sn_spec *spec,
                              enum sn_export_format format, const char *path,
                              struct sn_error *err);
 
-/* "oneDNN 2.6.3, avx512" and the like, for /version and logs. */
-const char *sn_engine_runtime(void);
+/* What the engine computes with here: "oneDNN 2.6.3, avx512" (for /version and
+ * logs; looks at the CPU anew each time, so keep the answer). */
+enum { SN_RUNTIME_MAX = 64 };
+void sn_engine_runtime(char ret[SN_RUNTIME_MAX]);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/run/budget.h"
+#include "engine/search/predictor.h"
 
 const char *const sn_cost_names[SN_COST_KINDS] = {
     [SN_COST_LATENCY] = "latency_ms",
@@ -277,6 +278,27 @@ static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
     return SN_OK;
 }
 
+/* A predictor is not fitted on less, and there may be no more than there are.
+ */
+static enum sn_err check_counts(const struct sn_spec *s,
+                                const struct sn_space *space,
+                                struct sn_error *err)
+{
+    double count = sn_space_count(space, SN_COUPLING_NONE);
+    const struct {
+        const char *pointer;
+        int32_t n;
+    } list[] = {{"/sparsenas/probes", s->sparsenas.probes},
+                {"/search/evaluations", s->search.evaluations}};
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        if (list[i].n < SN_PREDICTOR_MIN || list[i].n > count)
+            return sn_error_at(err, SN_ERR_RANGE, list[i].pointer,
+                               "%d architectures: a predictor takes at least "
+                               "%d, and the space has %.0f",
+                               list[i].n, (int)SN_PREDICTOR_MIN, count);
+    return SN_OK;
+}
+
 enum sn_err sn_spec_resolve(struct sn_spec *spec,
                             const struct sn_dataset_info *data,
                             struct sn_error *err)
@@ -305,6 +327,8 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
         (rc = resolve_epochs(&s, err)) != SN_OK)
         return rc;
     sn_budget_resolve_counts(&s, space, data);
+    if ((rc = check_counts(&s, space, err)) != SN_OK)
+        return rc;
     *spec = s;
     return SN_OK;
 }

@@ -1,0 +1,340 @@
+/* probe, fit, filter: learn early which sub-networks are worth training. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/run/job.h"
+
+/* Architectures that are scored before the best are kept. */
+enum { FILTER_DRAWS = 100000 };
+
+/* ---- measuring a list ---- */
+
+static void report_group(struct sn_job *job,
+                         const struct sn_evaluate_result *results,
+                         const struct sn_evaluate_settings *settings,
+                         enum sn_stage_kind stage, struct sn_measured *list,
+                         uint32_t n)
+{
+    struct sn_evaluation e;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sn_evaluate_result *r = &results[i];
+        memcpy(list[i].halves.correct, r->half_correct, sizeof r->half_correct);
+        memcpy(list[i].halves.images, r->half_images, sizeof r->half_images);
+        sn_job_spend(job, r->images + settings->calibration, r->macs);
+        sn_job_evaluation(job, &list[i], stage, settings->split, &e);
+        sn_job_report_evaluation(job, &e);
+    }
+}
+
+enum sn_err sn_job_measure(struct sn_job *job,
+                           const struct sn_evaluate_settings *settings,
+                           enum sn_stage_kind stage, struct sn_measured *list,
+                           uint32_t n, uint32_t *n_done, struct sn_error *err)
+{
+    enum { GROUP = 64 };
+    struct sn_evaluate_result result[GROUP];
+    struct sn_arch arch[GROUP];
+    uint32_t group = 2 * (uint32_t)sn_pool_workers(job->pool);
+
+    if (group > GROUP)
+        group = GROUP;
+    while (*n_done < n) {
+        if (sn_job_stopping(job))
+            return SN_ERR_STOPPED;
+        uint32_t k = n - *n_done < group ? n - *n_done : group;
+        for (uint32_t i = 0; i < k; i++)
+            arch[i] = list[*n_done + i].arch;
+        enum sn_err rc =
+            sn_evaluate(job->evaluator, settings, arch, k, result, err);
+        if (rc != SN_OK)
+            return rc;
+        report_group(job, result, settings, stage, list + *n_done, k);
+        *n_done += k;
+        job->phase_done = (double)*n_done / n;
+        sn_job_progress(job, false);
+    }
+    return SN_OK;
+}
+
+/* ---- probe ---- */
+
+static enum sn_err draw_probes(struct sn_job *job, struct sn_error *err)
+{
+    uint32_t n = (uint32_t)job->spec->sparsenas.probes;
+    struct sn_probe_params params = {
+        .target = job->target,
+        .n = n,
+        .bands = job->bands.n,
+        .within = job->state.subspace,
+        .seed = (uint64_t)job->spec->seed,
+        .round = job->state.phase,
+    };
+    struct sn_arch *arch = calloc(n, sizeof arch[0]);
+    if (arch == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for probes");
+    enum sn_err rc = sn_probes_draw(&params, arch, err);
+    for (uint32_t i = job->state.n_probes; rc == SN_OK && i < n; i++)
+        job->state.probe[i].arch = arch[i];
+    free(arch);
+    return rc;
+}
+
+static enum sn_err early_fronts(struct sn_job *job, struct sn_error *err)
+{
+    uint32_t n = job->state.n_probes;
+    struct sn_evaluation *items = calloc(n, sizeof items[0]);
+    if (items == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for a front");
+    for (uint32_t i = 0; i < n; i++)
+        sn_job_evaluation(job, &job->state.probe[i], SN_STAGE_EARLY,
+                          SN_SPLIT_HOLDOUT, &items[i]);
+    enum sn_err rc = sn_job_report_fronts(job, items, n, err);
+    free(items);
+    return rc;
+}
+
+enum sn_err sn_phase_probe(struct sn_job *job, struct sn_error *err)
+{
+    struct sn_evaluate_settings settings = {
+        .calibration = (uint32_t)job->spec->sparsenas.probe_calibration,
+        .split = SN_SPLIT_HOLDOUT,
+        .count = (uint32_t)job->spec->sparsenas.probe_images,
+    };
+    enum sn_err rc = draw_probes(job, err);
+    if (rc == SN_OK)
+        rc = sn_job_measure(job, &settings, SN_STAGE_EARLY, job->state.probe,
+                            (uint32_t)job->spec->sparsenas.probes,
+                            &job->state.n_probes, err);
+    return rc != SN_OK ? rc : early_fronts(job, err);
+}
+
+/* ---- fit ---- */
+
+/* Columns of one fit, freed together. */
+struct fit_room {
+    struct sn_arch *arch;
+    double *measured, *predicted;
+    uint32_t *band;
+    struct sn_halves *halves;
+    struct sn_predictor_point *point;
+};
+
+static void fit_room_close(struct fit_room *room)
+{
+    free(room->arch);
+    free(room->measured);
+    free(room->predicted);
+    free(room->band);
+    free(room->halves);
+    free(room->point);
+}
+
+static bool fit_room_init(struct fit_room *room, uint32_t n)
+{
+    room->arch = calloc(n, sizeof room->arch[0]);
+    room->measured = calloc(n, sizeof room->measured[0]);
+    room->predicted = calloc(n, sizeof room->predicted[0]);
+    room->band = calloc(n, sizeof room->band[0]);
+    room->halves = calloc(n, sizeof room->halves[0]);
+    room->point = calloc(n, sizeof room->point[0]);
+    return room->arch && room->measured && room->predicted && room->band &&
+           room->halves && room->point;
+}
+
+static void fill_columns(const struct sn_job *job,
+                         const struct sn_measured *list, uint32_t n,
+                         struct fit_room *room)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        double macs = sn_target_macs(&job->target, &list[i].arch);
+        room->arch[i] = list[i].arch;
+        room->measured[i] = sn_measured_accuracy(&list[i]);
+        room->band[i] = sn_bands_index(&job->bands, macs);
+        room->halves[i] = list[i].halves;
+        room->point[i].macs = macs;
+        sn_arch_encode(job->space, &list[i].arch, room->point[i].arch);
+    }
+}
+
+static void say_verdict(const struct sn_job *job, struct sn_predictor_report *r)
+{
+    double min = job->spec->sparsenas.min_tau;
+    if (!r->has_signal)
+        snprintf(r->verdict, sizeof r->verdict,
+                 "no signal: within cost bands architectures differ by less "
+                 "than the noise of measuring them (spread %.2f points, error "
+                 "%.2f); the smallest that is good enough is as good",
+                 100 * r->spread, 100 * r->standard_error);
+    else if (r->tau_lo <= min)
+        snprintf(r->verdict, sizeof r->verdict,
+                 "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f",
+                 r->tau, r->tau_lo, r->tau_hi, min);
+    else
+        snprintf(r->verdict, sizeof r->verdict,
+                 "trusted: tau %.2f [%.2f, %.2f] lies above %.2f; "
+                 "architectures of one cost differ by %.2f points",
+                 r->tau, r->tau_lo, r->tau_hi, min, 100 * r->spread);
+}
+
+static enum sn_err judge(struct sn_job *job, const struct fit_room *room,
+                         uint32_t n, struct sn_predictor_report *r,
+                         struct sn_signal *signal, struct sn_error *err)
+{
+    struct sn_quality q;
+    enum sn_err rc =
+        sn_quality_measure(room->measured, room->predicted, room->band, n,
+                           (uint64_t)job->spec->seed, &q, err);
+    if (rc == SN_OK)
+        rc = sn_signal_measure(room->halves, room->band, n, signal, err);
+    if (rc != SN_OK)
+        return rc;
+    r->tau = q.tau;
+    r->tau_lo = q.tau_lo;
+    r->tau_hi = q.tau_hi;
+    r->spearman = q.spearman;
+    r->mae = q.mae;
+    r->spread = signal->within.spread;
+    r->standard_error = signal->within.standard_error;
+    r->reliability = signal->within.reliability;
+    r->has_signal = signal->within.real;
+    r->used = r->has_signal && q.tau_lo > job->spec->sparsenas.min_tau;
+    say_verdict(job, r);
+    return SN_OK;
+}
+
+enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
+                       const struct sn_measured *list, uint32_t n,
+                       struct sn_predictor **ret, struct sn_signal *ret_signal,
+                       bool *ret_used, struct sn_error *err)
+{
+    const struct sn_callbacks *cb = job->run->callbacks;
+    struct fit_room room = {0};
+    struct sn_predictor *predictor = NULL;
+    struct sn_predictor_report report = {
+        .stage = stage, .step = job->state.step, .n = n};
+    enum sn_err rc;
+
+    if (!fit_room_init(&room, n)) {
+        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory to fit a predictor");
+        goto out;
+    }
+    fill_columns(job, list, n, &room);
+    rc = sn_predictor_fit(job->space, room.arch, room.measured, n,
+                          (uint64_t)job->spec->seed, &predictor, room.predicted,
+                          err);
+    if (rc == SN_OK)
+        rc = judge(job, &room, n, &report, ret_signal, err);
+    if (rc != SN_OK) {
+        sn_predictor_free(predictor);
+        goto out;
+    }
+    snprintf(report.kind, sizeof report.kind, "%s",
+             sn_predictor_kind(predictor));
+    for (uint32_t i = 0; i < n; i++) {
+        room.point[i].measured = room.measured[i];
+        room.point[i].predicted = room.predicted[i];
+    }
+    report.points = room.point;
+    if (cb->predictor != NULL)
+        cb->predictor(cb->arg, &report);
+    sn_job_log(job, SN_LOG_INFO, "%s predictor: %s", sn_stage_names[stage],
+               report.verdict);
+    *ret = predictor;
+    *ret_used = report.used;
+out:
+    fit_room_close(&room);
+    return rc;
+}
+
+enum sn_err sn_phase_fit(struct sn_job *job, struct sn_error *err)
+{
+    struct sn_job_state *s = &job->state;
+    struct sn_predictor *predictor = NULL;
+    struct sn_signal signal;
+    enum sn_err rc = sn_job_fit(job, SN_STAGE_EARLY, s->probe, s->n_probes,
+                                &predictor, &signal, &s->filter_trusted, err);
+    if (rc != SN_OK)
+        return rc;
+    sn_predictor_free(s->predictor);
+    s->predictor = predictor;
+    /* Without any signal a longer warm-up is not what is missing. */
+    bool retry = !s->filter_trusted && signal.within.real &&
+                 s->n_retries < (uint32_t)job->spec->sparsenas.max_retries;
+    uint32_t filter = s->phase + 1;
+    if (retry && sn_strategy_insert_retry(&job->phases, (int)filter)) {
+        s->retry_at[s->n_retries++] = filter;
+        sn_job_log(job, SN_LOG_INFO,
+                   "the early filter is not trusted yet: a longer warm-up, "
+                   "then it probes again");
+    } else if (!s->filter_trusted) {
+        sn_job_log(job, SN_LOG_WARN, "no filter: training goes on in the %s",
+                   s->subspace != NULL ? "present sub-space" : "whole space");
+    }
+    return SN_OK;
+}
+
+/* ---- filter ---- */
+
+static void report_subspace(const struct sn_job *job)
+{
+    const struct sn_callbacks *cb = job->run->callbacks;
+    const struct sn_subspace *sub = job->state.subspace;
+    struct sn_band_report band[SN_MAX_BANDS];
+    double count = sn_space_count(job->space, SN_COUPLING_NONE);
+
+    for (uint32_t i = 0; i < sub->n_bands; i++)
+        band[i] = (struct sn_band_report){
+            sub->band[i].macs_lo, sub->band[i].macs_hi, sub->band[i].threshold,
+            sub->band[i].scored, sub->band[i].kept};
+    struct sn_subspace_report report = {
+        .step = job->state.step,
+        .scored = sub->scored,
+        .size = sub->n,
+        .space_size = count,
+        .density = sub->n / count,
+        .n_bands = sub->n_bands,
+        .bands = band,
+        .members = sub->arch,
+        .scores = sub->score,
+    };
+    if (cb->subspace != NULL)
+        cb->subspace(cb->arg, &report);
+    sn_job_log(job, SN_LOG_INFO,
+               "the filter kept %u of %u scored architectures (of %.3g)",
+               sub->n, sub->scored, count);
+}
+
+enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err)
+{
+    struct sn_job_state *s = &job->state;
+    int round = job->phases.phase[s->phase].round;
+    struct sn_subspace *kept = NULL;
+
+    if (s->filter_trusted) {
+        uint32_t size = (uint32_t)job->spec->sparsenas.subspace_size;
+        for (int r = 0; r < round && size > 4; r++)
+            size /= 2; /* each round is smaller */
+        if (s->subspace != NULL && size >= s->subspace->n)
+            size = s->subspace->n;
+        struct sn_filter_params params = {
+            .target = job->target,
+            .predictor = s->predictor,
+            .size = size,
+            .draws = FILTER_DRAWS,
+            .bands = job->bands.n,
+            .within = s->subspace,
+            .seed = (uint64_t)job->spec->seed,
+            .round = (uint64_t)round,
+        };
+        enum sn_err rc = sn_subspace_filter(&params, &kept, err);
+        if (rc != SN_OK)
+            return rc;
+        sn_subspace_free(s->subspace);
+        s->subspace = kept;
+        report_subspace(job);
+    }
+    s->n_probes = 0; /* a later round probes anew */
+    return SN_OK;
+}
