@@ -22,7 +22,7 @@ struct sn_nsga2_params {
     /* NULL: the whole space. Otherwise children that fall outside are moved to
      * the nearest member (fewest choices that differ). Borrowed. */
     const struct sn_subspace *within;
-    uint32_t population;  /* 4..4096; at most as many as there are */
+    uint32_t population;  /* 4..4096; fewer when there are not so many */
     uint32_t generations; /* 0: the first population's front */
     double mutation;      /* probability a choice, see sn_arch_mutate */
     double max_cost;      /* INFINITY: no bound */

@@ -19,7 +19,8 @@ double sn_quality_kendall(const double *a, const double *b, uint32_t n);
  * over the bands). */
 double sn_quality_kendall_within(const double *a, const double *b,
                                  const uint32_t *band, uint32_t n);
-double sn_quality_spearman(const double *a, const double *b, uint32_t n);
+enum sn_err sn_quality_spearman(const double *a, const double *b, uint32_t n,
+                                double *ret, struct sn_error *err);
 double sn_quality_mae(const double *a, const double *b, uint32_t n);
 /* Of the k truly best, the share that is among the k predicted best; ties go
  * to the lower index. */

@@ -58,6 +58,9 @@ void sn_subspace_free(struct sn_subspace *sub); /* NULL is fine */
 
 bool sn_subspace_holds(const struct sn_subspace *sub,
                        const struct sn_arch *arch);
+/* The member with the fewest choices that differ; of several the first. */
+void sn_subspace_nearest(const struct sn_subspace *sub,
+                         const struct sn_arch *arch, struct sn_arch *ret);
 /* A member, uniformly. */
 void sn_subspace_sample(const struct sn_subspace *sub, struct sn_rng *rng,
                         struct sn_arch *ret);

@@ -55,6 +55,36 @@ void sn_arch_smallest(const struct sn_space *space, struct sn_arch *ret)
     arch_end(space, false, ret);
 }
 
+/* i in mixed radix: a stage's digit counts its depths' block choices, all of
+ * the first depth before all of the next. */
+void sn_arch_at(const struct sn_space *space, uint64_t i, struct sn_arch *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->resolution = space->resolution;
+    for (int s = 0; s < space->n_stages; s++) {
+        const struct sn_stage *stage = &space->stage[s];
+        uint64_t of_depth[SN_MAX_CHOICES], of_stage = 0;
+        for (int d = 0; d < stage->depth.n; d++) {
+            of_depth[d] = 1;
+            for (int b = 0; b < stage->depth.value[d]; b++)
+                of_depth[d] *= (uint64_t)stage->kernel.n * stage->expand.n;
+            of_stage += of_depth[d];
+        }
+        uint64_t digit = i % of_stage;
+        i /= of_stage;
+        int d = 0;
+        for (; digit >= of_depth[d]; d++)
+            digit -= of_depth[d];
+        ret->depth[s] = stage->depth.value[d];
+        for (int b = 0; b < ret->depth[s]; b++) {
+            ret->kernel[s][b] = stage->kernel.value[digit % stage->kernel.n];
+            digit /= stage->kernel.n;
+            ret->expand[s][b] = stage->expand.value[digit % stage->expand.n];
+            digit /= stage->expand.n;
+        }
+    }
+}
+
 void sn_limits_all(const struct sn_space *space, struct sn_limits *ret)
 {
     memset(ret, 0, sizeof *ret);

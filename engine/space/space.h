@@ -81,6 +81,8 @@ enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
  * count of the coupled sub-space (243 for the five-stage families). */
 double sn_space_count(const struct sn_space *space, enum sn_coupling coupling);
 
+/* The i-th of all architectures, i < sn_space_count(space, NONE) <= 2^53. */
+void sn_arch_at(const struct sn_space *space, uint64_t i, struct sn_arch *ret);
 void sn_arch_largest(const struct sn_space *space, struct sn_arch *ret);
 void sn_arch_smallest(const struct sn_space *space, struct sn_arch *ret);
 

@@ -136,6 +136,24 @@ static void test_coupled(void **state)
     assert_int_equal(all[0].expand[4][3], 6);
 }
 
+/* A space of 2 stages: counting through it meets every architecture once. */
+static void test_counting_through(void **state)
+{
+    struct sn_space space = *sn_space_find("mbv3-tiny");
+    space.n_stages = 2;
+    space.stage[0].depth = (struct sn_choices){2, {1, 2}};
+    space.stage[1].depth = (struct sn_choices){1, {1}};
+    double count = sn_space_count(&space, SN_COUPLING_NONE);
+    assert_true(count == (6 + 36) * 6);
+    struct sn_arch all[252];
+    for (uint32_t i = 0; i < 252; i++) {
+        sn_arch_at(&space, i, &all[i]);
+        assert_int_equal(sn_arch_check(&space, &all[i], NULL), SN_OK);
+        for (uint32_t j = 0; j < i; j++)
+            assert_false(sn_arch_equal(&all[i], &all[j]));
+    }
+}
+
 static void assert_round_trip(const struct sn_space *space,
                               const struct sn_arch *arch)
 {
@@ -415,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_a_plan_by_hand),
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_coupled),
+        cmocka_unit_test(test_counting_through),
         cmocka_unit_test(test_ids_round_trip),
         cmocka_unit_test(test_damaged_ids),
         cmocka_unit_test(test_hostile_ids),

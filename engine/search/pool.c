@@ -1,0 +1,93 @@
+#include "engine/search/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/search/archset.h"
+#include "engine/search/subspace.h"
+
+/* How many draws may be spent for each that is wanted. */
+enum { MAX_TRIES = 20 };
+
+static void put(struct sn_pool *pool, struct sn_archset *seen, uint32_t room,
+                const struct sn_arch *arch)
+{
+    if (pool->n < room && sn_archset_add(seen, arch))
+        pool->arch[pool->n++] = *arch;
+}
+
+/* Puts what comes after the ends into random order. */
+static void shuffle(struct sn_pool *pool, struct sn_rng *rng)
+{
+    for (uint32_t i = pool->n; i > pool->ends + 1; i--) {
+        uint32_t j = pool->ends + sn_rng_below(rng, i - pool->ends);
+        struct sn_arch t = pool->arch[i - 1];
+        pool->arch[i - 1] = pool->arch[j];
+        pool->arch[j] = t;
+    }
+}
+
+static void collect(struct sn_pool *pool, struct sn_archset *seen,
+                    const struct sn_space *space,
+                    const struct sn_subspace *within, uint32_t room,
+                    struct sn_rng *rng)
+{
+    struct sn_arch arch;
+    sn_arch_largest(space, &arch);
+    put(pool, seen, room, &arch);
+    sn_arch_smallest(space, &arch);
+    put(pool, seen, room, &arch);
+    pool->ends = pool->n;
+    if (within != NULL) {
+        for (uint32_t i = 0; i < within->n; i++)
+            put(pool, seen, room, &within->arch[i]);
+        shuffle(pool, rng);
+        return;
+    }
+    double count = sn_space_count(space, SN_COUPLING_NONE);
+    if (count <= room) {
+        for (uint32_t i = 0; i < (uint32_t)count; i++) {
+            sn_arch_at(space, i, &arch);
+            put(pool, seen, room, &arch);
+        }
+        shuffle(pool, rng);
+        return;
+    }
+    uint64_t tries = (uint64_t)MAX_TRIES * room;
+    while (pool->n < room && tries-- > 0) {
+        sn_arch_sample_tilted(space, rng, &arch);
+        put(pool, seen, room, &arch);
+    }
+}
+
+enum sn_err sn_pool_init(struct sn_pool *pool, const struct sn_target *target,
+                         const struct sn_subspace *within, uint32_t want,
+                         struct sn_rng rng, struct sn_error *err)
+{
+    uint32_t room = within != NULL ? within->n + 2 : want;
+    struct sn_archset *seen = NULL;
+    memset(pool, 0, sizeof *pool);
+    enum sn_err rc = sn_archset_new(room, &seen, err);
+    if (rc != SN_OK)
+        return rc;
+    pool->arch = malloc((room + 1) * sizeof *pool->arch);
+    pool->macs = malloc((room + 1) * sizeof *pool->macs);
+    if (pool->arch == NULL || pool->macs == NULL) {
+        sn_archset_free(seen);
+        sn_pool_close(pool);
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for %u candidates",
+                            room);
+    }
+    collect(pool, seen, target->space, within, room, &rng);
+    for (uint32_t i = 0; i < pool->n; i++)
+        pool->macs[i] = sn_target_macs(target, &pool->arch[i]);
+    sn_archset_free(seen);
+    return SN_OK;
+}
+
+void sn_pool_close(struct sn_pool *pool)
+{
+    free(pool->arch);
+    free(pool->macs);
+    memset(pool, 0, sizeof *pool);
+}

@@ -1,0 +1,218 @@
+#include "engine/search/quality.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/rng.h"
+
+enum { REPLICATES = 1000, MIN_REPLICATES = 100, FULL_REPLICATES_UP_TO = 500 };
+
+/* ---- Kendall ---- */
+
+/* What tau-b is made of: tau = agree / sqrt(in_a * in_b). */
+struct pairs {
+    double agree;      /* concordant less discordant */
+    double in_a, in_b; /* pairs not tied in a, in b */
+};
+
+static double tau_of(struct pairs p)
+{
+    return p.in_a > 0 && p.in_b > 0 ? p.agree / sqrt(p.in_a * p.in_b) : 0;
+}
+
+static int sign(double x)
+{
+    return (x > 0) - (x < 0);
+}
+
+/* Counts over all pairs, and over pairs inside a band. index: a resample, or
+ * NULL; band: NULL for one band. */
+static void count_pairs(const double *a, const double *b, const uint32_t *band,
+                        const uint32_t *index, uint32_t n,
+                        struct pairs *ret_all, struct pairs *ret_within)
+{
+    int64_t all[3] = {0}, within[3] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t u = index != NULL ? index[i] : i;
+        for (uint32_t j = 0; j < i; j++) {
+            uint32_t v = index != NULL ? index[j] : j;
+            int sa = sign(a[u] - a[v]), sb = sign(b[u] - b[v]);
+            int same = band == NULL || band[u] == band[v];
+            all[0] += sa * sb;
+            all[1] += sa != 0;
+            all[2] += sb != 0;
+            within[0] += same * sa * sb;
+            within[1] += same * (sa != 0);
+            within[2] += same * (sb != 0);
+        }
+    }
+    *ret_all = (struct pairs){(double)all[0], (double)all[1], (double)all[2]};
+    *ret_within =
+        (struct pairs){(double)within[0], (double)within[1], (double)within[2]};
+}
+
+double sn_quality_kendall_within(const double *a, const double *b,
+                                 const uint32_t *band, uint32_t n)
+{
+    struct pairs all, within;
+    count_pairs(a, b, band, NULL, n, &all, &within);
+    return tau_of(within);
+}
+
+double sn_quality_kendall(const double *a, const double *b, uint32_t n)
+{
+    return sn_quality_kendall_within(a, b, NULL, n);
+}
+
+/* ---- ranks and errors ---- */
+
+struct item {
+    double value;
+    uint32_t index;
+};
+
+static int by_value(const void *x, const void *y)
+{
+    const struct item *a = x, *b = y;
+    int s = sign(a->value - b->value);
+    return s != 0 ? s : (a->index > b->index) - (a->index < b->index);
+}
+
+/* Mean ranks into rank[]; `item` is room for n. */
+static void rank(const double *x, uint32_t n, struct item *item, double *ret)
+{
+    for (uint32_t i = 0; i < n; i++)
+        item[i] = (struct item){x[i], i};
+    qsort(item, n, sizeof *item, by_value);
+    for (uint32_t i = 0; i < n;) {
+        uint32_t j = i;
+        while (j < n && item[j].value == item[i].value)
+            j++;
+        for (uint32_t k = i; k < j; k++)
+            ret[item[k].index] = ((double)i + (double)j - 1) / 2;
+        i = j;
+    }
+}
+
+static double pearson(const double *a, const double *b, uint32_t n)
+{
+    double ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        ma += a[i] / n;
+        mb += b[i] / n;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+        ab += (a[i] - ma) * (b[i] - mb);
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
+enum sn_err sn_quality_spearman(const double *a, const double *b, uint32_t n,
+                                double *ret, struct sn_error *err)
+{
+    double *ranks = malloc(2 * ((size_t)n + 1) * sizeof *ranks);
+    struct item *item = malloc(((size_t)n + 1) * sizeof *item);
+    enum sn_err rc = SN_OK;
+    if (ranks == NULL || item == NULL) {
+        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for %u ranks", n);
+    } else {
+        rank(a, n, item, ranks);
+        rank(b, n, item, ranks + n);
+        *ret = pearson(ranks, ranks + n, n);
+    }
+    free(item);
+    free(ranks);
+    return rc;
+}
+
+double sn_quality_mae(const double *a, const double *b, uint32_t n)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += fabs(a[i] - b[i]);
+    return n > 0 ? sum / n : 0;
+}
+
+/* How many are better than item i: larger, or equal with a lower index. */
+static uint32_t better_than(const double *x, uint32_t n, uint32_t i)
+{
+    uint32_t count = 0;
+    for (uint32_t j = 0; j < n; j++)
+        count += x[j] > x[i] || (x[j] == x[i] && j < i);
+    return count;
+}
+
+double sn_quality_top_k(const double *measured, const double *predicted,
+                        uint32_t n, uint32_t k)
+{
+    uint32_t hits = 0;
+    k = k < n ? k : n;
+    for (uint32_t i = 0; i < n; i++)
+        hits +=
+            better_than(measured, n, i) < k && better_than(predicted, n, i) < k;
+    return k > 0 ? (double)hits / k : 0;
+}
+
+/* ---- all of it, with intervals ---- */
+
+static int by_number(const void *x, const void *y)
+{
+    return sign(*(const double *)x - *(const double *)y);
+}
+
+static void interval(double *value, uint32_t n, double *ret_lo, double *ret_hi)
+{
+    qsort(value, n, sizeof *value, by_number);
+    *ret_lo = value[(uint32_t)(0.05 * (n - 1) + 0.5)];
+    *ret_hi = value[(uint32_t)(0.95 * (n - 1) + 0.5)];
+}
+
+static uint32_t replicates(uint32_t n)
+{
+    double share = (double)FULL_REPLICATES_UP_TO / (n > 0 ? n : 1);
+    double wanted = REPLICATES * share * share;
+    if (wanted > REPLICATES)
+        return REPLICATES;
+    return wanted < MIN_REPLICATES ? MIN_REPLICATES : (uint32_t)wanted;
+}
+
+enum sn_err sn_quality_measure(const double *measured, const double *predicted,
+                               const uint32_t *band, uint32_t n, uint64_t seed,
+                               struct sn_quality *ret, struct sn_error *err)
+{
+    struct sn_quality q = {.n = n};
+    struct pairs all, within;
+    uint32_t times = replicates(n);
+    double *tau = malloc(2 * times * sizeof *tau);
+    uint32_t *index = malloc(((size_t)n + 1) * sizeof *index);
+    enum sn_err rc = SN_OK;
+    if (tau == NULL || index == NULL)
+        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for a bootstrap");
+    if (rc == SN_OK)
+        rc = sn_quality_spearman(measured, predicted, n, &q.spearman, err);
+    if (rc != SN_OK)
+        goto done;
+    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_FIT, 1);
+    for (uint32_t t = 0; t < times; t++) {
+        for (uint32_t i = 0; i < n; i++)
+            index[i] = sn_rng_below(&rng, n);
+        count_pairs(measured, predicted, band, index, n, &all, &within);
+        tau[t] = tau_of(all);
+        tau[times + t] = tau_of(within);
+    }
+    interval(tau, times, &q.tau_lo, &q.tau_hi);
+    interval(tau + times, times, &q.tau_within_lo, &q.tau_within_hi);
+    count_pairs(measured, predicted, band, NULL, n, &all, &within);
+    q.tau = tau_of(all);
+    q.tau_within = tau_of(within);
+    q.mae = sn_quality_mae(measured, predicted, n);
+    q.top_recall =
+        sn_quality_top_k(measured, predicted, n, n < 10 ? 1 : n / 10);
+    *ret = q;
+done:
+    free(index);
+    free(tau);
+    return rc;
+}
