@@ -17,7 +17,7 @@ enum { SN_LABELS_MAX = 32, SN_LABEL_KEY_MAX = 64, SN_LABEL_VALUE_MAX = 256 };
 /* Reads what is given over the defaults (sn_spec_defaults is called here); does
  * not resolve. Every error of the body is added to `problem`. On true *ret is
  * set and *ret_labels is owned text (free()), "{}" without labels. */
-bool sn_spec_from_json(const struct json_t *body, struct sn_spec *ret,
+bool sn_spec_from_json(struct json_t *body, struct sn_spec *ret,
                        char **ret_labels, struct sn_problem *problem);
 
 /* The same from text, for specs that come back from storage: first error
