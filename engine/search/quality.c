@@ -98,9 +98,11 @@ static double pearson(const double *a, const double *b, uint32_t n)
 {
     double ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
     for (uint32_t i = 0; i < n; i++) {
-        ma += a[i] / n;
-        mb += b[i] / n;
+        ma += a[i];
+        mb += b[i];
     }
+    ma /= n; /* exact when all ranks are tied, so that aa is exactly 0 */
+    mb /= n;
     for (uint32_t i = 0; i < n; i++) {
         aa += (a[i] - ma) * (a[i] - ma);
         bb += (b[i] - mb) * (b[i] - mb);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 
 #define NORMAL_95 1.6448536269514722 /* one-sided 5% */
+/* A variance that only the rounding of means can leave; one image more in a
+ * million gives 1e-12. */
+#define ROUNDING 1e-24
 
 /* Takes the mean of each band (of everything when band is NULL) away from x;
  * returns the degrees of freedom that are left. */
@@ -45,7 +48,7 @@ static struct sn_spread spread_of(const double *a, const double *b, uint32_t n,
         dd += (a[i] - b[i]) * (a[i] - b[i]) / 4;
     }
     ret.standard_error = sqrt(dd / freedom);
-    if (ab <= 0 || aa <= 0 || bb <= 0)
+    if (ab <= 0 || aa < ROUNDING * freedom || bb < ROUNDING * freedom)
         return ret;
     ret.spread = sqrt(ab / freedom);
     ret.reliability = ab / mm < 1 ? ab / mm : 1;
