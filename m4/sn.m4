@@ -86,3 +86,9 @@ AC_DEFUN([SN_CHECK_NODE], [
   AC_SUBST([NPM])
   AM_CONDITIONAL([HAVE_NODE], [test -n "$NODE"])
 ])
+
+# SN_CHECK_X86_64: whether the kernels for AVX2 and AVX-512 can be built.
+AC_DEFUN([SN_CHECK_X86_64], [
+  AC_REQUIRE([AC_CANONICAL_HOST])
+  AM_CONDITIONAL([X86_64], [test "x$host_cpu" = xx86_64])
+])

@@ -1,0 +1,13 @@
+/* The whole table of one ISA. */
+#include "engine/compute/kernels.h"
+
+void SN_KERNEL(sn_kernels_fill)(struct sn_kernels *k)
+{
+    k->block = SN_B;
+    SN_KERNEL(sn_kernels_gemm)(k);
+    SN_KERNEL(sn_kernels_stem)(k);
+    SN_KERNEL(sn_kernels_depthwise)(k);
+    SN_KERNEL(sn_kernels_depthwise_weights)(k);
+    SN_KERNEL(sn_kernels_norm)(k);
+    SN_KERNEL(sn_kernels_vector)(k);
+}

@@ -1,0 +1,297 @@
+/* Depthwise convolution: forward, and the data gradient.
+ *
+ * Every plane is copied into a frame of zeros (frame.h). Then a tile of R rows
+ * by T columns of outputs stays in registers while the taps are walked; a tap
+ * row's inputs are loaded once and used for all its columns:
+ *
+ *     tap row ky:   x0 x1 x2 x3 x4      T = 3, kw = 3
+ *     output 0      w0 w1 w2
+ *     output 1         w0 w1 w2
+ *     output 2            w0 w1 w2
+ *
+ * The data gradient at stride 1 is the same with the taps turned round. At
+ * stride 2 an input pixel meets only the taps of its own parity: four
+ * convolutions of stride 1, one a parity, whose outputs interleave:
+ *
+ *     00 01 00 01     k = 3: 00 has 1x1 taps, 01 1x2, 10 2x1, 11 2x2
+ *     10 11 10 11
+ */
+#include "engine/compute/frame.h"
+#include "engine/compute/kernels.h"
+#include "engine/compute/sums.h"
+#include "engine/compute/vec.h"
+
+/* Columns of a tile. */
+#if defined(__AVX512F__)
+#define SN_COLUMNS 8
+#else
+#define SN_COLUMNS 4
+#endif
+#define SN_MOST_TAPS 49
+
+/* A plane's outputs: rows x columns, at y + row * y_line + column * y_step. */
+struct plane {
+    const float *in; /* frame at the first output's first tap */
+    ptrdiff_t line;  /* frame: floats a row */
+    const vec *w;    /* [kh][kw] */
+    int kh, rows, columns;
+    vec bias;
+    float *y;
+    ptrdiff_t y_line, y_step;
+};
+
+SN_INLINE void tile(const int rows, const int columns, const int kw,
+                    const int stride, const struct plane *p, int row,
+                    int column)
+{
+    const float *in =
+        p->in + row * stride * p->line + (ptrdiff_t)column * stride * SN_B;
+    vec a[2][SN_COLUMNS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int t = 0; t < columns; t++)
+            a[r][t] = p->bias;
+    for (int ky = 0; ky < p->kh; ky++) {
+        const vec *w = p->w + ky * kw;
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const float *x = in + (ky + r * stride) * p->line;
+#pragma GCC unroll 16
+            for (int kx = 0; kx < kw; kx++)
+#pragma GCC unroll 16
+                for (int t = 0; t < columns; t++)
+                    a[r][t] += load(x + (t * stride + kx) * SN_B) * w[kx];
+        }
+    }
+    float *y = p->y + row * p->y_line + column * p->y_step;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int t = 0; t < columns; t++)
+            store(y + r * p->y_line + t * p->y_step, a[r][t]);
+}
+
+#define SN_CASE(t)                                     \
+    case t:                                            \
+        if (t <= SN_COLUMNS)                           \
+            tile(rows, t, kw, stride, p, row, column); \
+        break
+
+SN_INLINE void tile_row(const int rows, const int kw, const int stride,
+                        const struct plane *p, int row)
+{
+    const int tiles = (p->columns + SN_COLUMNS - 1) / SN_COLUMNS;
+    for (int i = 0, column = 0; i < tiles; i++) {
+        int n = (p->columns - column + tiles - i - 1) / (tiles - i);
+        switch (n) {
+            SN_CASE(1);
+            SN_CASE(2);
+            SN_CASE(3);
+            SN_CASE(4);
+            SN_CASE(5);
+            SN_CASE(6);
+            SN_CASE(7);
+            SN_CASE(8);
+        }
+        column += n;
+    }
+}
+
+SN_INLINE void plane_of(const int kw, const int stride, const struct plane *p)
+{
+    int row = 0;
+    for (; row + 2 <= p->rows; row += 2)
+        tile_row(2, kw, stride, p, row);
+    if (row < p->rows)
+        tile_row(1, kw, stride, p, row);
+}
+
+#define SN_PLANE(kw, stride)                                 \
+    static void plane_##kw##_##stride(const struct plane *p) \
+    {                                                        \
+        plane_of(kw, stride, p);                             \
+    }
+SN_PLANE(1, 1)
+SN_PLANE(2, 1)
+SN_PLANE(3, 1)
+SN_PLANE(4, 1)
+SN_PLANE(5, 1)
+SN_PLANE(7, 1)
+SN_PLANE(3, 2)
+SN_PLANE(5, 2)
+SN_PLANE(7, 2)
+
+static void run_plane(int kw, int stride, const struct plane *p)
+{
+    static void (*const by_stride1[8])(const struct plane *) = {
+        NULL,      plane_1_1, plane_2_1, plane_3_1,
+        plane_4_1, plane_5_1, NULL,      plane_7_1};
+    static void (*const by_stride2[8])(const struct plane *) = {
+        [3] = plane_3_2, [5] = plane_5_2, [7] = plane_7_2};
+    (stride == 1 ? by_stride1 : by_stride2)[kw](p);
+}
+
+static size_t dw_scratch(const struct sn_dw *s)
+{
+    return frame_floats(s->h, s->w, s->k / 2);
+}
+
+static void dw_pack(int c, int k, const float *w, float *ret)
+{
+    const int cp = blocks_of(c) * SN_B;
+    for (int t = 0; t < k * k; t++)
+        for (int i = 0; i < cp; i++)
+            *ret++ = i < c ? w[i * k * k + t] : 0;
+}
+
+static void dw_unpack_add(int c, int k, const float *packed, float *dw)
+{
+    const int cp = blocks_of(c) * SN_B;
+    for (int i = 0; i < c; i++)
+        for (int t = 0; t < k * k; t++)
+            dw[i * k * k + t] += packed[t * cp + i];
+}
+
+SN_INLINE void act_plane(const enum sn_cact act, float *y, int hw, ivec lanes)
+{
+    for (int i = 0; i < hw; i++, y += SN_B)
+        store(y, keep(lanes, act_of(act, load(y))));
+}
+
+static void dw_forward(const struct sn_dw *s, const float *x,
+                       const struct sn_affine *in, const float *packed,
+                       const float *bias, enum sn_cact act, float *scratch,
+                       float *y, float *ret_sums)
+{
+    const int cb = blocks_of(s->c), cp = cb * SN_B, pad = s->k / 2;
+    const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
+    const ptrdiff_t x_plane = (ptrdiff_t)s->h * s->w * SN_B;
+    const ptrdiff_t y_plane = (ptrdiff_t)oh * ow * SN_B;
+    frame_clear(scratch, s->h, s->w, pad);
+    for (int c = 0; c < cb; c++) {
+        vec w[SN_MOST_TAPS];
+        for (int t = 0; t < s->k * s->k; t++)
+            w[t] = load(packed + t * cp + c * SN_B);
+        struct sums sums = {0};
+        for (int n = 0; n < s->n; n++) {
+            ptrdiff_t image = (ptrdiff_t)n * cb + c;
+            float *to = y + image * y_plane;
+            frame_copy(scratch, x + image * x_plane, s->h, s->w, pad, in, c);
+            struct plane p = {
+                .in = scratch,
+                .line = (s->w + 2 * pad) * SN_B,
+                .w = w,
+                .kh = s->k,
+                .rows = oh,
+                .columns = ow,
+                .bias = load_or_zero(bias, c * SN_B),
+                .y = to,
+                .y_line = ow * SN_B,
+                .y_step = SN_B,
+            };
+            run_plane(s->k, s->stride, &p);
+            if (act == SN_CACT_RELU)
+                act_plane(SN_CACT_RELU, to, oh * ow, lanes_of(s->c, c));
+            else if (act == SN_CACT_HSWISH)
+                act_plane(SN_CACT_HSWISH, to, oh * ow, lanes_of(s->c, c));
+            else if (act == SN_CACT_HSIGMOID)
+                act_plane(SN_CACT_HSIGMOID, to, oh * ow, lanes_of(s->c, c));
+            if (ret_sums) {
+                if (n == 0)
+                    sums_start(&sums, to);
+                sums_add(&sums, to, oh * ow);
+            }
+        }
+        if (ret_sums)
+            sums_finish(&sums, ret_sums, c, cp);
+    }
+}
+
+/* One parity's convolution of the data gradient: which taps, from where. */
+struct parity {
+    int first, count; /* taps first, first + stride, ... in one dimension */
+    int offset;       /* of the frame's first row (column) for output 0 */
+    int outputs;
+};
+
+/* dz[stride * a + r] = sum over j of dy[a + top - j] * w[first + stride * j];
+ * the frame has dy[0] at pad, and the taps are walked backwards. */
+static struct parity parity_of(int k, int stride, int r, int size)
+{
+    const int pad = k / 2;
+    struct parity p;
+    p.first = (r + pad) % stride;
+    p.count = (k - p.first + stride - 1) / stride;
+    int top = (r + pad - p.first) / stride;
+    p.offset = pad + top - (p.count - 1);
+    p.outputs = (size - r + stride - 1) / stride;
+    return p;
+}
+
+struct data_call {
+    const struct sn_dw *s;
+    const float *packed, *frame;
+    ptrdiff_t line;
+};
+
+static void parity_plane(const struct data_call *d, int c, int ry, int rx,
+                         float *dz)
+{
+    const struct sn_dw *s = d->s;
+    const int cp = blocks_of(s->c) * SN_B;
+    struct parity v = parity_of(s->k, s->stride, ry, s->h);
+    struct parity h = parity_of(s->k, s->stride, rx, s->w);
+    if (v.outputs <= 0 || h.outputs <= 0)
+        return;
+    vec w[SN_MOST_TAPS];
+    for (int i = 0; i < v.count; i++)
+        for (int j = 0; j < h.count; j++) {
+            int ky = v.first + s->stride * (v.count - 1 - i);
+            int kx = h.first + s->stride * (h.count - 1 - j);
+            w[i * h.count + j] =
+                load(d->packed + (ky * s->k + kx) * cp + c * SN_B);
+        }
+    struct plane p = {
+        .in = d->frame + v.offset * d->line + (ptrdiff_t)h.offset * SN_B,
+        .line = d->line,
+        .w = w,
+        .kh = v.count,
+        .rows = v.outputs,
+        .columns = h.outputs,
+        .bias = {0},
+        .y = dz + ((ptrdiff_t)ry * s->w + rx) * SN_B,
+        .y_line = (ptrdiff_t)s->stride * s->w * SN_B,
+        .y_step = (ptrdiff_t)s->stride * SN_B,
+    };
+    run_plane(h.count, 1, &p);
+}
+
+static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
+                    float *scratch, float *dz)
+{
+    const int cb = blocks_of(s->c), pad = s->k / 2;
+    const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
+    const struct data_call d = {s, packed, scratch,
+                                (ptrdiff_t)(ow + 2 * pad) * SN_B};
+    frame_clear(scratch, oh, ow, pad);
+    for (int c = 0; c < cb; c++)
+        for (int n = 0; n < s->n; n++) {
+            ptrdiff_t image = (ptrdiff_t)n * cb + c;
+            frame_copy(scratch, dy + image * oh * ow * SN_B, oh, ow, pad, NULL,
+                       c);
+            for (int ry = 0; ry < s->stride; ry++)
+                for (int rx = 0; rx < s->stride; rx++)
+                    parity_plane(&d, c, ry, rx,
+                                 dz + image * s->h * s->w * SN_B);
+        }
+}
+
+void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k)
+{
+    k->dw_scratch = dw_scratch;
+    k->dw_pack = dw_pack;
+    k->dw_unpack_add = dw_unpack_add;
+    k->dw_forward = dw_forward;
+    k->dw_data = dw_data;
+}

@@ -1,0 +1,184 @@
+/* The operators of compute.h that are our own kernels: scratch and dispatch. */
+#include "engine/compute/context.h"
+
+/* ---- the stem ---- */
+
+size_t sn_stem_packed_floats(const struct sn_compute *c,
+                             const struct sn_stem *s)
+{
+    return (size_t)9 * s->i * sn_compute_padded(c, s->o);
+}
+
+void sn_stem_pack(const struct sn_compute *c, const struct sn_stem *s,
+                  const float *w, float *ret_packed)
+{
+    c->kernels.stem_pack(s, w, ret_packed);
+}
+
+void sn_stem_forward(struct sn_cx *cx, const struct sn_stem *s, const float *x,
+                     const float *packed, float *y)
+{
+    sn_stem_infer(cx, s, x, packed, NULL, SN_CACT_NONE, y);
+}
+
+void sn_stem_infer(struct sn_cx *cx, const struct sn_stem *s, const float *x,
+                   const float *packed, const float *bias, enum sn_cact act,
+                   float *y)
+{
+    float *scratch = sn_cx_scratch(cx, cx->k->stem_scratch(s));
+    if (scratch)
+        cx->k->stem_forward(s, x, packed, bias, act, scratch, y);
+}
+
+void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
+                              const float *x, const float *dy, float *dw)
+{
+    float *scratch = sn_cx_scratch(cx, cx->k->stem_scratch(s));
+    if (scratch)
+        cx->k->stem_weights(s, x, dy, scratch, dw);
+}
+
+/* ---- depthwise ---- */
+
+void sn_dw_pack(const struct sn_compute *comp, int c, int k, const float *w,
+                float *ret_packed)
+{
+    comp->kernels.dw_pack(c, k, w, ret_packed);
+}
+
+void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
+                      const float *packed, float *dw)
+{
+    comp->kernels.dw_unpack_add(c, k, packed, dw);
+}
+
+/* Scratch for a depthwise call; NULL, and the error kept, for a shape that has
+ * no kernel. */
+static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s)
+{
+    if ((s->k == 3 || s->k == 5 || s->k == 7) &&
+        (s->stride == 1 || s->stride == 2))
+        return sn_cx_scratch(cx, cx->k->dw_scratch(s));
+    struct sn_error error;
+    sn_error_set(&error, SN_ERR_UNSUPPORTED,
+                 "no depthwise kernel of size %d and stride %d", s->k,
+                 s->stride);
+    sn_cx_fail(cx, &error);
+    return NULL;
+}
+
+void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+                   const float *scale, const float *shift, enum sn_cact in_act,
+                   const float *packed, float *y, float *ret_sums)
+{
+    const struct sn_affine in = {scale, shift, in_act};
+    float *scratch = dw_scratch(cx, s);
+    if (scratch)
+        cx->k->dw_forward(s, x, &in, packed, NULL, SN_CACT_NONE, scratch, y,
+                          ret_sums);
+}
+
+void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+                 const float *packed, const float *bias, enum sn_cact act,
+                 float *y)
+{
+    float *scratch = dw_scratch(cx, s);
+    if (scratch)
+        cx->k->dw_forward(s, x, NULL, packed, bias, act, scratch, y, NULL);
+}
+
+void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
+                         const float *dy, const float *packed, float *dz)
+{
+    float *scratch = dw_scratch(cx, s);
+    if (scratch)
+        cx->k->dw_data(s, dy, packed, scratch, dz);
+}
+
+void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
+                            const float *x, const float *scale,
+                            const float *shift, enum sn_cact in_act,
+                            const float *dy, float *ret_packed_dw)
+{
+    const struct sn_affine in = {scale, shift, in_act};
+    float *scratch = dw_scratch(cx, s);
+    if (scratch)
+        cx->k->dw_weights(s, x, &in, dy, scratch, ret_packed_dw);
+}
+
+/* ---- batch normalisation ---- */
+
+void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                float *ret_sums)
+{
+    cx->k->bn_sums(s, x, ret_sums);
+}
+
+void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
+                  const float *gamma, const float *beta, float eps,
+                  float *ret_mean, float *ret_rstd, float *ret_scale,
+                  float *ret_shift)
+{
+    cx->k->bn_finish(s, sums, gamma, beta, eps, ret_mean, ret_rstd, ret_scale,
+                     ret_shift);
+}
+
+void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                 const float *scale, const float *shift, enum sn_cact act,
+                 const float *gate, const float *residual, float *y)
+{
+    const struct sn_affine in = {scale, shift, act};
+    cx->k->bn_apply(s, x, &in, gate, residual, y);
+}
+
+void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                    const float *mean, const float *rstd, const float *gamma,
+                    const float *beta, enum sn_cact act, const float *gate,
+                    const float *dpool, const float *dy, float *dx,
+                    float *ret_dgamma, float *ret_dbeta)
+{
+    cx->k->bn_backward(s, x, mean, rstd, gamma, beta, act, gate, dpool, dy, dx,
+                       ret_dgamma, ret_dbeta);
+}
+
+/* ---- squeeze-and-excitation, pooling, vectors ---- */
+
+void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                     const float *scale, const float *shift, enum sn_cact act,
+                     float *ret_pooled)
+{
+    const struct sn_affine in = {scale, shift, act};
+    cx->k->pool_forward(s, x, &in, ret_pooled);
+}
+
+void sn_pool_backward(struct sn_cx *cx, const struct sn_plane *s,
+                      const float *dpooled, float *dx)
+{
+    cx->k->pool_backward(s, dpooled, dx);
+}
+
+void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s,
+                      const float *x, const float *scale, const float *shift,
+                      enum sn_cact act, const float *dy, float *ret_dgate)
+{
+    const struct sn_affine in = {scale, shift, act};
+    cx->k->gate_backward(s, x, &in, dy, ret_dgate);
+}
+
+void sn_vec_bias_act(struct sn_cx *cx, int n, int c, const float *x,
+                     const float *bias, enum sn_cact act, float *y)
+{
+    cx->k->bias_act(n, c, x, bias, act, y);
+}
+
+void sn_vec_bias_act_backward(struct sn_cx *cx, int n, int c, const float *x,
+                              const float *bias, enum sn_cact act,
+                              const float *dy, float *dx, float *ret_dbias)
+{
+    cx->k->bias_act_backward(n, c, x, bias, act, dy, dx, ret_dbias);
+}
+
+void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y)
+{
+    cx->k->add(count, x, y);
+}

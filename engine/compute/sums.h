@@ -1,0 +1,63 @@
+/* sn_sums - sum and sum of squared deviations of a channel block over many
+ * planes, without losing the variance where the mean is large.
+ *
+ * Private to the kernels. Values are taken relative to a shift near the mean
+ * (the first value seen), summed in single precision inside a plane and in
+ * double across planes.
+ */
+#ifndef SN_SUMS_H
+#define SN_SUMS_H
+
+#include "engine/compute/vec.h"
+
+struct sums {
+    vec shift;
+    dvec sum, square; /* of x - shift */
+    double count;
+};
+
+SN_INLINE void sums_start(struct sums *s, const float *first)
+{
+    s->shift = load(first);
+    s->sum = (dvec){0};
+    s->square = (dvec){0};
+    s->count = 0;
+}
+
+/* Planes longer than this are summed piece by piece. */
+#define SN_SUMS_PIECE 256
+
+SN_INLINE void sums_add(struct sums *s, const float *x, int hw)
+{
+    for (int first = 0; first < hw; first += SN_SUMS_PIECE) {
+        int last = first + SN_SUMS_PIECE < hw ? first + SN_SUMS_PIECE : hw;
+        vec a[4] = {{0}}, b[4] = {{0}};
+        int i = first;
+        for (; i + 4 <= last; i += 4) {
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                vec d = load(x + (ptrdiff_t)(i + j) * SN_B) - s->shift;
+                a[j] += d;
+                b[j] += d * d;
+            }
+        }
+        for (; i < last; i++) {
+            vec d = load(x + (ptrdiff_t)i * SN_B) - s->shift;
+            a[0] += d;
+            b[0] += d * d;
+        }
+        s->sum += widen((a[0] + a[1]) + (a[2] + a[3]));
+        s->square += widen((b[0] + b[1]) + (b[2] + b[3]));
+    }
+    s->count += hw;
+}
+
+/* ret: the sums of block cb of [2][cp]. */
+SN_INLINE void sums_finish(const struct sums *s, float *ret, int cb, int cp)
+{
+    dvec deviations = s->square - s->sum * s->sum / s->count;
+    store(ret + cb * SN_B, narrow(s->sum + widen(s->shift) * s->count));
+    store(ret + cp + cb * SN_B, narrow(deviations));
+}
+
+#endif
