@@ -36,8 +36,7 @@ static enum sn_err code_of(sqlite3 *handle, int rc)
         int saved = handle != NULL ? sqlite3_system_errno(handle) : 0;
         if (rc == SQLITE_IOERR_NOMEM)
             return SN_ERR_NOMEM;
-        return saved == ENOSPC || saved == EDQUOT ? SN_ERR_DISKFULL
-                                                  : SN_ERR_IO;
+        return saved == ENOSPC || saved == EDQUOT ? SN_ERR_DISKFULL : SN_ERR_IO;
     }
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
@@ -92,9 +91,9 @@ enum sn_err sn_db_open(struct sn_db *db, const char *path, bool read_only,
 enum sn_err sn_db_prepare_all(struct sn_db *db, struct sn_error *err)
 {
     for (int i = 0; i < SN_SQL_COUNT; i++) {
-        int rc = sqlite3_prepare_v3(db->handle, sn_sql_text((enum sn_sql)i), -1,
-                                    SQLITE_PREPARE_PERSISTENT, &db->stmt[i],
-                                    NULL);
+        int rc =
+            sqlite3_prepare_v3(db->handle, sn_sql_text((enum sn_sql)i), -1,
+                               SQLITE_PREPARE_PERSISTENT, &db->stmt[i], NULL);
         if (rc != SQLITE_OK) {
             enum sn_err code =
                 sn_db_error(db, rc, "the database does not fit", err);
@@ -156,8 +155,8 @@ void sn_bind_text(struct sn_query *q, const char *text)
 
 void sn_bind_text_or_null(struct sn_query *q, const char *text)
 {
-    keep(q, sqlite3_bind_text(q->stmt, ++q->next_param, text, -1,
-                              SQLITE_STATIC));
+    keep(q,
+         sqlite3_bind_text(q->stmt, ++q->next_param, text, -1, SQLITE_STATIC));
 }
 
 void sn_bind_int(struct sn_query *q, int64_t value)
@@ -200,8 +199,7 @@ bool sn_query_row(struct sn_query *q)
 
 const char *sn_column_text(struct sn_query *q)
 {
-    const unsigned char *text =
-        sqlite3_column_text(q->stmt, q->next_column++);
+    const unsigned char *text = sqlite3_column_text(q->stmt, q->next_column++);
     return text != NULL ? (const char *)text : "";
 }
 

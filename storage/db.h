@@ -39,8 +39,7 @@ void sn_db_close(struct sn_db *db);
 enum sn_err sn_db_error(struct sn_db *db, int rc, const char *doing,
                         struct sn_error *err);
 /* Runs SQL text without parameters (start-up only). */
-enum sn_err sn_db_exec(struct sn_db *db, const char *sql,
-                       struct sn_error *err);
+enum sn_err sn_db_exec(struct sn_db *db, const char *sql, struct sn_error *err);
 /* The first column of the first row of SQL text, as a number (start-up only);
  * no row: *ret is untouched. */
 enum sn_err sn_db_number(struct sn_db *db, const char *sql, int64_t *ret,

@@ -1,59 +1,59 @@
 #include "storage/sql.h"
 
 /* What rows of jobs give, in the order in which jobs.c reads them. */
-#define JOB_COLUMNS                                                            \
-    "j.id, j.seq, j.revision, j.name, j.spec_given, j.spec_resolved, "         \
-    "j.labels, j.state, j.stop_for, j.paused_by, j.reason, j.priority, "       \
-    "j.created_ms, j.started_ms, j.ended_ms, j.attempts, j.phase, "            \
-    "j.progress, j.cost, j.supernet_step, j.supernet_xxh3, "                   \
-    "(SELECT max(e.accuracy) FROM evaluations e WHERE e.job = j.seq "          \
-    " AND e.split = 'holdout' AND e.stage IN (1, 2) AND e.step = "             \
-    "  (SELECT max(x.step) FROM evaluations x WHERE x.job = j.seq "            \
-    "   AND x.split = 'holdout' AND x.stage IN (1, 2))), "                     \
+#define JOB_COLUMNS                                                      \
+    "j.id, j.seq, j.revision, j.name, j.spec_given, j.spec_resolved, "   \
+    "j.labels, j.state, j.stop_for, j.paused_by, j.reason, j.priority, " \
+    "j.created_ms, j.started_ms, j.ended_ms, j.attempts, j.phase, "      \
+    "j.progress, j.cost, j.supernet_step, j.supernet_xxh3, "             \
+    "(SELECT max(e.accuracy) FROM evaluations e WHERE e.job = j.seq "    \
+    " AND e.split = 'holdout' AND e.stage IN (1, 2) AND e.step = "       \
+    "  (SELECT max(x.step) FROM evaluations x WHERE x.job = j.seq "      \
+    "   AND x.split = 'holdout' AND x.stage IN (1, 2))), "               \
     "(SELECT count(*) FROM evaluations e WHERE e.job = j.seq) "
 
 /* ?1 states as ",queued,running," or '', ?2 name, ?3 and ?4 label; ?5, ?6 and
  * ?7 (limit) belong to the sort. */
-#define JOB_LIST                                                               \
-    "SELECT " JOB_COLUMNS "FROM jobs j WHERE "                                 \
-    "(?1 = '' OR instr(?1, ',' || j.state || ',') > 0) "                       \
-    "AND (?2 IS NULL OR j.name = ?2) "                                         \
-    "AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(j.labels) l "          \
+#define JOB_LIST                                                      \
+    "SELECT " JOB_COLUMNS "FROM jobs j WHERE "                        \
+    "(?1 = '' OR instr(?1, ',' || j.state || ',') > 0) "              \
+    "AND (?2 IS NULL OR j.name = ?2) "                                \
+    "AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(j.labels) l " \
     " WHERE l.key = ?3 AND (?4 IS NULL OR l.value = ?4))) "
 
 /* ?1 job, ?2 device, ?3 runtime, ?4 stages, ?5 split, ?6 arch, ?7 newest,
  * ?8 latency, ?9 macs, ?10 params, ?11 peak memory, ?12 after seq. */
-#define EVALUATION_LIST                                                        \
-    "FROM jobs j CROSS JOIN evaluations e ON e.job = j.seq "                   \
-    "JOIN architectures a ON a.id = e.arch "                                   \
-    "LEFT JOIN arch_latencies l ON l.job = e.job AND l.arch = e.arch "         \
-    " AND l.device = ?2 AND l.runtime = ?3 "                                   \
-    "WHERE j.id = ?1 AND ((?4 >> e.stage) & 1) "                               \
-    "AND (?5 IS NULL OR e.split = ?5) AND (?6 IS NULL OR a.arch = ?6) "        \
-    "AND (NOT ?7 OR e.step = (SELECT max(x.step) FROM evaluations x "          \
-    " WHERE x.job = j.seq AND ((?4 >> x.stage) & 1) "                          \
-    " AND (?5 IS NULL OR x.split = ?5))) "                                     \
-    "AND (?8 IS NULL OR coalesce(l.measured_ms, l.predicted_ms) <= ?8) "       \
-    "AND (?9 IS NULL OR a.macs <= ?9) "                                        \
-    "AND (?10 IS NULL OR a.params <= ?10) "                                    \
-    "AND (?11 IS NULL OR a.peak_memory <= ?11) "                               \
+#define EVALUATION_LIST                                                  \
+    "FROM jobs j CROSS JOIN evaluations e ON e.job = j.seq "             \
+    "JOIN architectures a ON a.id = e.arch "                             \
+    "LEFT JOIN arch_latencies l ON l.job = e.job AND l.arch = e.arch "   \
+    " AND l.device = ?2 AND l.runtime = ?3 "                             \
+    "WHERE j.id = ?1 AND ((?4 >> e.stage) & 1) "                         \
+    "AND (?5 IS NULL OR e.split = ?5) AND (?6 IS NULL OR a.arch = ?6) "  \
+    "AND (NOT ?7 OR e.step = (SELECT max(x.step) FROM evaluations x "    \
+    " WHERE x.job = j.seq AND ((?4 >> x.stage) & 1) "                    \
+    " AND (?5 IS NULL OR x.split = ?5))) "                               \
+    "AND (?8 IS NULL OR coalesce(l.measured_ms, l.predicted_ms) <= ?8) " \
+    "AND (?9 IS NULL OR a.macs <= ?9) "                                  \
+    "AND (?10 IS NULL OR a.params <= ?10) "                              \
+    "AND (?11 IS NULL OR a.peak_memory <= ?11) "                         \
     "AND e.seq > ?12 "
 
-#define CHECKPOINT_COLUMNS                                                     \
-    "SELECT j.id, c.step, c.phase, c.file, c.xxh3, c.bytes, c.time_ms "        \
+#define CHECKPOINT_COLUMNS                                              \
+    "SELECT j.id, c.step, c.phase, c.file, c.xxh3, c.bytes, c.time_ms " \
     "FROM checkpoints c JOIN jobs j ON j.seq = c.job "
 
-#define RESOURCE_PUT(table)                                                    \
-    "INSERT INTO " table " (name, body, path, bytes, xxh3, time_ms) "          \
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET "        \
-    "body = excluded.body, path = excluded.path, bytes = excluded.bytes, "     \
+#define RESOURCE_PUT(table)                                                \
+    "INSERT INTO " table " (name, body, path, bytes, xxh3, time_ms) "      \
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET "    \
+    "body = excluded.body, path = excluded.path, bytes = excluded.bytes, " \
     "xxh3 = excluded.xxh3, time_ms = excluded.time_ms"
 #define RESOURCE_DELETE(table) "DELETE FROM " table " WHERE name = ?1"
-#define RESOURCE_COLUMNS(table)                                                \
+#define RESOURCE_COLUMNS(table) \
     "SELECT name, body, path, bytes, xxh3, time_ms FROM " table " "
 #define RESOURCE_GET(table) RESOURCE_COLUMNS(table) "WHERE name = ?1"
-#define RESOURCES(table)                                                       \
-    RESOURCE_COLUMNS(table)                                                    \
+#define RESOURCES(table)    \
+    RESOURCE_COLUMNS(table) \
     "WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2"
 
 static const char *const texts[SN_SQL_COUNT] = {
@@ -91,17 +91,15 @@ static const char *const texts[SN_SQL_COUNT] = {
     [SN_SQL_JOB_DELETE_KEYS] = "DELETE FROM idempotency_keys WHERE job = ?1",
     [SN_SQL_JOB_GET] = "SELECT " JOB_COLUMNS "FROM jobs j WHERE j.id = ?1",
     [SN_SQL_JOB_COUNTS] = "SELECT state, count(*) FROM jobs GROUP BY state",
-    [SN_SQL_JOBS_NEWEST] =
-        JOB_LIST "AND (?5 = 0 OR j.seq < ?5) AND ?6 IS NULL "
-                 "ORDER BY j.seq DESC LIMIT ?7",
+    [SN_SQL_JOBS_NEWEST] = JOB_LIST "AND (?5 = 0 OR j.seq < ?5) AND ?6 IS NULL "
+                                    "ORDER BY j.seq DESC LIMIT ?7",
     [SN_SQL_JOBS_OLDEST] = JOB_LIST "AND j.seq > ?5 AND ?6 IS NULL "
                                     "ORDER BY j.seq LIMIT ?7",
     [SN_SQL_JOBS_PRIORITY] =
         JOB_LIST "AND (?5 = 0 OR (-j.priority, j.seq) > (-?6, ?5)) "
                  "ORDER BY j.priority DESC, j.seq LIMIT ?7",
-    [SN_SQL_JOBS_NAME] = JOB_LIST
-        "AND (?5 = 0 OR (j.name, j.seq) > (?6, ?5)) "
-        "ORDER BY j.name, j.seq LIMIT ?7",
+    [SN_SQL_JOBS_NAME] = JOB_LIST "AND (?5 = 0 OR (j.name, j.seq) > (?6, ?5)) "
+                                  "ORDER BY j.name, j.seq LIMIT ?7",
 
     [SN_SQL_KEY_EXPIRE] = "DELETE FROM idempotency_keys WHERE time_ms < ?1",
     [SN_SQL_KEY_GET] = "SELECT request, job FROM idempotency_keys "
@@ -131,10 +129,9 @@ static const char *const texts[SN_SQL_COUNT] = {
         "FROM jobs j CROSS JOIN series s ON s.job = j.seq "
         "WHERE j.id = ?1 AND s.name = ?2 AND s.step > ?3 "
         "ORDER BY s.step LIMIT ?4",
-    [SN_SQL_SERIES_NAMES] =
-        "SELECT s.name, count(*) FROM jobs j "
-        "CROSS JOIN series s ON s.job = j.seq "
-        "WHERE j.id = ?1 GROUP BY s.name ORDER BY s.name",
+    [SN_SQL_SERIES_NAMES] = "SELECT s.name, count(*) FROM jobs j "
+                            "CROSS JOIN series s ON s.job = j.seq "
+                            "WHERE j.id = ?1 GROUP BY s.name ORDER BY s.name",
 
     [SN_SQL_ARCH_PUT] =
         "INSERT INTO architectures (space, arch, macs, params, peak_memory) "
