@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/net/fold.h"
 #include "engine/rng.h"
@@ -350,29 +351,67 @@ static void block(const struct inference *f, int b)
           plan->residual ? x : NULL, f->mem->stream[(b + 1) % 2]);
 }
 
+/* Nanoseconds since *at, which moves on. */
+static double lap(int64_t *at)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    double ns = (double)(now - *at);
+    *at = now;
+    return ns;
+}
+
+static void stem(const struct inference *f, const float *images)
+{
+    const struct sn_layer *l = &f->net->layer[0];
+    struct sn_stem s = {f->n, l->i, l->o, l->in_size, l->in_size, l->stride};
+    sn_stem_infer(f->cx, &s, images, f->net->packed + f->net->at[0].packed,
+                  f->net->packed + f->net->at[0].packed_bias, SN_CACT_HSWISH,
+                  f->mem->stream[0]);
+}
+
+static void head(const struct inference *f, float *ret_logits)
+{
+    const struct sn_plan *plan = &f->net->folded.plan;
+    struct sn_static_space *mem = f->mem;
+    struct sn_plane plane = {f->n, plan->head_out,
+                             plan->head_size * plan->head_size};
+    conv1(f, sn_layer_head(plan), mem->stream[plan->n_blocks % 2],
+          SN_CACT_HSWISH, NULL, mem->wide);
+    sn_pool_forward(f->cx, &plane, mem->wide, NULL, NULL, SN_CACT_NONE,
+                    mem->vector[0]);
+    conv1(f, sn_layer_feature(plan), mem->vector[0], SN_CACT_HSWISH, NULL,
+          mem->vector[1]);
+    conv1(f, sn_layer_classifier(plan), mem->vector[1], SN_CACT_NONE, NULL,
+          ret_logits);
+}
+
 void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
                        struct sn_static_space *mem, const float *images, int n,
                        float *ret_logits)
 {
     struct inference f = {net, cx, mem, n};
-    const struct sn_plan *plan = &net->folded.plan;
-    const struct sn_layer *stem = &net->layer[0];
-    struct sn_stem s = {
-        n, stem->i, stem->o, stem->in_size, stem->in_size, stem->stride};
-    sn_stem_infer(cx, &s, images, net->packed + net->at[0].packed,
-                  net->packed + net->at[0].packed_bias, SN_CACT_HSWISH,
-                  mem->stream[0]);
-    for (int b = 0; b < plan->n_blocks; b++) {
+    stem(&f, images);
+    for (int b = 0; b < net->folded.plan.n_blocks; b++)
         block(&f, b);
+    head(&f, ret_logits);
+}
+
+void sn_static_forward_timed(const struct sn_static *net, struct sn_cx *cx,
+                             struct sn_static_space *mem, const float *images,
+                             int n, float *ret_logits, double *ret_ns)
+{
+    struct inference f = {net, cx, mem, n};
+    int n_blocks = net->folded.plan.n_blocks;
+    int64_t at = 0;
+    lap(&at);
+    stem(&f, images);
+    ret_ns[0] = lap(&at);
+    for (int b = 0; b < n_blocks; b++) {
+        block(&f, b);
+        ret_ns[1 + b] = lap(&at);
     }
-    struct sn_plane plane = {n, plan->head_out,
-                             plan->head_size * plan->head_size};
-    conv1(&f, sn_layer_head(plan), mem->stream[plan->n_blocks % 2],
-          SN_CACT_HSWISH, NULL, mem->wide);
-    sn_pool_forward(cx, &plane, mem->wide, NULL, NULL, SN_CACT_NONE,
-                    mem->vector[0]);
-    conv1(&f, sn_layer_feature(plan), mem->vector[0], SN_CACT_HSWISH, NULL,
-          mem->vector[1]);
-    conv1(&f, sn_layer_classifier(plan), mem->vector[1], SN_CACT_NONE, NULL,
-          ret_logits);
+    head(&f, ret_logits);
+    ret_ns[1 + n_blocks] = lap(&at);
 }

@@ -275,7 +275,7 @@ enum sn_err sn_job_checkpoint(struct sn_job *job, struct sn_error *err)
     const struct sn_callbacks *cb = job->run->callbacks;
     struct draft draft = {0};
     char path[4096], file_hex[17], weights_hex[17];
-    uint64_t bytes;
+    uint64_t bytes = 0;
 
     int len = snprintf(path, sizeof path,
                        "%s/checkpoint-%09llu-%02u.safetensors", job->run->dir,
