@@ -21,7 +21,7 @@ static void bn_sums(const struct sn_plane *s, const float *x, float *ret)
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
     for (int c = 0; c < cb; c++) {
-        struct sums sums;
+        struct sums sums = {.count = 0};
         sums_start(&sums, x + c * plane);
         for (int n = 0; n < s->n; n++)
             sums_add(&sums, x + (n * cb + c) * plane, s->hw);
