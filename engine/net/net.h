@@ -72,11 +72,14 @@ enum sn_err sn_subnet_new(const struct sn_supernet *net, struct sn_subnet **ret,
 void sn_subnet_free(struct sn_subnet *sub);
 /* Takes the supernet's present weights, or `weights` (a flat array of the same
  * shape, such as a teacher's) when not NULL. One thread at a time a subnet; the
- * architecture must have been checked. */
+ * architecture must have been checked. It is a snapshot for forward and
+ * backward; sn_net_reduce and sn_static_new read the flat array again, so it
+ * must stay as it is until they are done. */
 void sn_subnet_bind(struct sn_subnet *sub, const float *weights,
                     const struct sn_arch *arch);
 const struct sn_plan *sn_subnet_plan(const struct sn_subnet *sub);
-/* Floats of a gradient buffer, enough for the largest. */
+/* Floats of a gradient buffer (64-byte aligned, as all buffers here), enough
+ * for the largest. */
 size_t sn_net_gradient_floats(const struct sn_supernet *net);
 
 /* ---- a shard's activations ---- */
@@ -111,7 +114,8 @@ void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
  * in this order, every sub-network's sum over its shards in shard order.
  * gradient[s * n_shards + j] is sub-network s, shard j. Overwrites the part of
  * `master_gradient` (flat, like the weights), zero where no sub-network
- * reached. Parts are independent: any worker may do any. */
+ * reached. Parts are independent: any worker may do any, but each only once,
+ * since a sub-network's sum is formed in its first shard's gradient. */
 int sn_net_parts(const struct sn_supernet *net);
 void sn_net_reduce(const struct sn_supernet *net, struct sn_subnet *const *sub,
                    int n_subs, float *const *gradient, int n_shards, int part,
