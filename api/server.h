@@ -14,6 +14,7 @@
 #ifndef SN_SERVER_H
 #define SN_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <microhttpd.h>
