@@ -122,8 +122,11 @@ static void read_done(struct sn_post *post)
     if (read->problem.status != 0) {
         sn_reply_problem(rq, &read->problem);
     } else {
-        sn_reply(rq, 200, sn_response_json(read->text));
+        struct MHD_Response *response = sn_response_json(read->text);
         read->text = NULL;
+        if (response != NULL && read->etag[0] != '\0')
+            MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, read->etag);
+        sn_reply(rq, 200, response);
     }
     sn_request_unref(rq);
     free_read(read);

@@ -1,11 +1,8 @@
 /* Requests: checks, bodies, deadlines. Replies are in reply.c. */
 #include "api/request.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "api/guard.h"
@@ -160,10 +157,16 @@ static void check_route(struct sn_request *rq, const char *method)
     }
 }
 
+static size_t limit_of(const struct sn_request *rq)
+{
+    size_t limit = rq->match.route != NULL ? rq->match.route->body_limit : 0;
+    return limit < rq->api->limits.body ? limit : rq->api->limits.body;
+}
+
 static void check_size(struct sn_request *rq)
 {
     const char *length = sn_request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    size_t limit = rq->match.route->body_limit;
+    size_t limit = limit_of(rq);
     if (limit == 0 && has_body(rq))
         sn_reply_status(rq, 400, "this call takes no body");
     else if (length != NULL && strtoull(length, NULL, 10) > limit && limit > 0)
@@ -210,7 +213,7 @@ static void check(struct sn_request *rq, const char *method)
  * before the end; false gives up on the connection. */
 static bool collect(struct sn_request *rq, const char *bytes, size_t n)
 {
-    size_t limit = rq->match.route != NULL ? rq->match.route->body_limit : 0;
+    size_t limit = limit_of(rq);
     if (rq->response != NULL || rq->over_limit || rq->body_size + n > limit) {
         rq->over_limit = true;
         rq->discarded += n;
@@ -236,7 +239,6 @@ static enum MHD_Result send_reply(struct sn_request *rq)
         MHD_queue_response(rq->connection, rq->status, rq->response);
     MHD_destroy_response(rq->response);
     rq->response = NULL;
-    rq->is_stream = false;
     return rc;
 }
 
@@ -248,7 +250,7 @@ static void receive(struct sn_request *rq)
         return;
     if (rq->over_limit)
         sn_reply_status(rq, 413, "the body is over the limit of %zu bytes",
-                        rq->match.route->body_limit);
+                        limit_of(rq));
     else
         rq->match.route->handle(rq);
 }

@@ -35,7 +35,6 @@ struct sn_request {
     char *body; /* with a NUL after body_size bytes */
     size_t body_size, body_room, discarded;
     bool started, received, suspended, over_limit;
-    bool is_stream;         /* no deadline for the answer */
     uint64_t work_deadline; /* while suspended */
     struct MHD_Response *response;
     unsigned status;
@@ -110,6 +109,7 @@ struct sn_read {
     void (*build)(struct sn_read *read, struct sn_reader *reader);
     void (*drop)(struct sn_read *read); /* frees what it holds, or NULL */
     char job[SN_ID_MAX];
+    char etag[64]; /* sent when not empty */
     json_t *body; /* taken, printed and sent when text is NULL */
     char *text;
     struct sn_problem problem;

@@ -142,7 +142,7 @@ struct replay {
                                     loop does not change */
     char *text;
     size_t size;
-    int64_t last, oldest;
+    int64_t last, newest, oldest;
     unsigned rows;
     bool full, failed;
 };
@@ -171,8 +171,7 @@ static bool add_row(void *arg, const struct sn_event *row)
 static void run_replay(void *arg, struct sn_reader *reader)
 {
     struct replay *r = arg;
-    int64_t newest = 0;
-    if (sn_reader_event_bounds(reader, &newest, &r->oldest, NULL) != SN_OK ||
+    if (sn_reader_event_bounds(reader, &r->newest, &r->oldest, NULL) != SN_OK ||
         sn_reader_events(reader, &r->query, add_row, r, NULL) != SN_OK)
         r->failed = true;
     sn_server_post(r->server, &r->post);
@@ -209,16 +208,20 @@ static void start_replay(struct sn_stream *s)
     stream_unref(s);
 }
 
-/* Older events than the client's last one are gone: it must load anew. */
+/* Events after the client's last one are gone, or its number is of another
+ * database: it must load anew. */
 static void tell_gap(struct sn_stream *s, const struct replay *r)
 {
     char text[80];
-    if (s->sent > 0 && r->oldest > s->sent + 1) {
+    bool ahead = s->sent > r->newest;
+    if (ahead || (s->sent > 0 && r->oldest > s->sent + 1)) {
         int n = snprintf(text, sizeof text,
                          "event: gap\ndata: {\"oldest\":%lld}\n\n",
                          (long long)r->oldest);
         append(s, text, (size_t)n);
     }
+    if (ahead)
+        s->sent = r->newest;
 }
 
 static void replay_done(struct sn_post *post)

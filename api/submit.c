@@ -1,0 +1,197 @@
+/* POST /jobs: a spec is read, resolved, weighed and given to the host. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "api/handlers.h"
+#include "api/job_json.h"
+#include "api/json.h"
+#include "api/spec_json.h"
+
+enum { KEY_MAX = 128 };
+
+const struct sn_parameter sn_post_job_parameters[] = {
+    {"dry_run", SN_PARAMETER_BOOL, 0, 0, NULL}, {NULL}};
+
+/* All texts are owned. */
+struct draft {
+    struct sn_spec spec;
+    struct sn_forecast forecast;
+    char *given, *resolved, *labels;
+    char body_xxh3[17];
+};
+
+static void draft_close(struct draft *d)
+{
+    free(d->given);
+    free(d->resolved);
+    free(d->labels);
+}
+
+static double physical_memory(void)
+{
+    return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double room_on_disk(const char *dir)
+{
+    struct statvfs st;
+    return statvfs(dir, &st) == 0 ? (double)st.f_bavail * (double)st.f_frsize
+                                  : 1e300;
+}
+
+/* What cannot fit on this machine is refused before it runs. */
+static void check_fits(const struct sn_request *rq,
+                       const struct sn_forecast *forecast,
+                       struct sn_problem *problem)
+{
+    double memory = physical_memory();
+    double disk = room_on_disk(sn_storage_dir(rq->api->host->storage));
+    if (forecast->memory_bytes > memory)
+        sn_problem_set(problem, 422,
+                       "the job needs about %.0f MB of memory, this machine "
+                       "has %.0f",
+                       forecast->memory_bytes / 1e6, memory / 1e6);
+    else if (forecast->disk_bytes > disk)
+        sn_problem_set(problem, 507,
+                       "the job needs about %.0f MB of disk, %.0f are free",
+                       forecast->disk_bytes / 1e6, disk / 1e6);
+}
+
+static bool resolve(struct sn_request *rq, struct draft *d,
+                    struct sn_problem *problem)
+{
+    const struct sn_host *host = rq->api->host;
+    struct sn_error err = {0};
+    const struct sn_dataset_view *data =
+        host->dataset_get(host->self, d->spec.dataset);
+    if (data == NULL || !data->available) {
+        const char *why = data == NULL            ? "there is no such data set"
+                          : data->problem != NULL ? data->problem
+                                                  : "it is not available";
+        sn_problem_at(problem, "/dataset", "%.64s: %.180s", d->spec.dataset,
+                      why);
+        sn_problem_set(problem, 400, "the data set cannot be used");
+        return false;
+    }
+    if (sn_spec_resolve(&d->spec, &data->info, &err) != SN_OK ||
+        sn_spec_forecast(&d->spec, &data->info, &d->forecast, &err) != SN_OK) {
+        sn_problem_from_error(problem, &err);
+        return false;
+    }
+    check_fits(rq, &d->forecast, problem);
+    return problem->status == 0;
+}
+
+static bool make_draft(struct sn_request *rq, struct draft *d,
+                       struct sn_problem *problem)
+{
+    json_t *body = sn_json_load(rq->body != NULL ? rq->body : "",
+                                rq->body_size, problem);
+    bool good = body != NULL &&
+                sn_spec_from_json(body, &d->spec, &d->labels, problem) &&
+                resolve(rq, d, problem);
+    if (good) {
+        d->given = sn_json_dump(body);
+        d->resolved = sn_spec_print(&d->spec, d->labels);
+        snprintf(d->body_xxh3, sizeof d->body_xxh3, "%016llx",
+                 (unsigned long long)XXH3_64bits(rq->body, rq->body_size));
+        if (d->given == NULL || d->resolved == NULL) {
+            sn_problem_set(problem, 503, "out of memory");
+            good = false;
+        }
+    }
+    json_decref(body);
+    return good;
+}
+
+static void reply_forecast(struct sn_request *rq, const struct draft *d)
+{
+    json_t *body = json_object(), *f = json_object();
+    sn_json_put(body, "spec", sn_json_stored(d->resolved));
+    sn_json_put(f, "memory_bytes", sn_json_number(d->forecast.memory_bytes));
+    sn_json_put(f, "disk_bytes", sn_json_number(d->forecast.disk_bytes));
+    sn_json_put(f, "macs", sn_json_number(d->forecast.macs));
+    sn_json_put(f, "images", sn_json_number(d->forecast.images));
+    sn_json_put(f, "seconds", sn_json_number(d->forecast.seconds));
+    sn_json_put(body, "forecast", f);
+    sn_reply_json(rq, 200, body);
+}
+
+static void submitted(void *arg, const struct sn_error *err, const char *id,
+                      bool repeated)
+{
+    struct sn_request *rq = arg;
+    if (err != NULL && err->code != SN_OK) {
+        sn_reply_error(rq, err);
+    } else if (rq->connection != NULL) {
+        const struct sn_host *host = rq->api->host;
+        const struct sn_job_view *job = host->job_get(host->self, id);
+        char location[128];
+        json_t *body = json_object();
+        if (job != NULL) {
+            json_decref(body);
+            body = sn_job_whole(job);
+        } else {
+            sn_json_put(body, "id", sn_json_string(id));
+        }
+        snprintf(location, sizeof location, "/api/v1/jobs/%.64s", id);
+        sn_reply_json(rq, 201, body);
+        if (rq->response != NULL)
+            MHD_add_response_header(rq->response, MHD_HTTP_HEADER_LOCATION,
+                                    location);
+        if (rq->response != NULL && repeated)
+            MHD_add_response_header(rq->response, "Idempotent-Replayed",
+                                    "true");
+    }
+    sn_request_unref(rq);
+}
+
+/* NULL is fine; a key is 1 to KEY_MAX printable characters. */
+static bool key_is_good(const char *key)
+{
+    size_t n = key != NULL ? strlen(key) : 1;
+    for (size_t i = 0; key != NULL && i < n; i++) {
+        if (key[i] < 0x21 || key[i] > 0x7e)
+            return false;
+    }
+    return n >= 1 && n <= KEY_MAX;
+}
+
+void sn_post_job(struct sn_request *rq)
+{
+    const struct sn_host *host = rq->api->host;
+    const char *key = sn_request_header(rq, "Idempotency-Key");
+    struct sn_problem problem = {0};
+    struct draft d = {.given = NULL};
+    const char *why = NULL;
+    if (!key_is_good(key)) {
+        sn_reply_status(rq, 400,
+                        "Idempotency-Key must have 1 to %d printable "
+                        "characters",
+                        KEY_MAX);
+    } else if (!make_draft(rq, &d, &problem)) {
+        sn_reply_problem(rq, &problem);
+    } else if (sn_query_bool(&rq->query, "dry_run", false)) {
+        reply_forecast(rq, &d);
+    } else if (!host->ready(host->self, &why)) {
+        sn_reply_status(rq, 503, "no job can be taken now: %s",
+                        why != NULL ? why : "the server is not ready");
+    } else {
+        struct sn_submission submission = {
+            .spec = &d.spec,
+            .spec_given_json = d.given,
+            .spec_resolved_json = d.resolved,
+            .labels_json = d.labels,
+            .idempotency_key = key,
+            .body_xxh3 = d.body_xxh3,
+        };
+        sn_request_ref(rq);
+        host->job_submit(host->self, &submission, submitted, rq);
+    }
+    draft_close(&d);
+}
