@@ -223,8 +223,8 @@ static double excess(const struct answers_read *r, const struct candidate *c)
         if (isnan(c->cost[i]))
             return INFINITY;
         if (c->cost[i] > r->bound[i])
-            most = fmax(most, (c->cost[i] - r->bound[i]) /
-                                  fmax(r->bound[i], 1e-12));
+            most = fmax(most,
+                        (c->cost[i] - r->bound[i]) / fmax(r->bound[i], 1e-12));
     }
     return most;
 }

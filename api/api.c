@@ -71,9 +71,8 @@ enum sn_err sn_api_new(struct uv_loop_s *loop, const struct sn_host *host,
     api->token = copy(config->token, &failed);
     api->version =
         copy(config->version != NULL ? config->version : "", &failed);
-    enum sn_err rc =
-        failed ? sn_error_set(err, SN_ERR_NOMEM, "out of memory")
-               : sn_server_new(loop, &api->server, err);
+    enum sn_err rc = failed ? sn_error_set(err, SN_ERR_NOMEM, "out of memory")
+                            : sn_server_new(loop, &api->server, err);
     if (rc != SN_OK) {
         api_free(api);
         return rc;

@@ -68,9 +68,9 @@ static json_t *build(const struct sn_job_view *job, bool whole)
         sn_json_put(o, "spec_given", sn_json_stored(job->spec_given_json));
         sn_json_put(supernet, "step",
                     json_integer((json_int_t)job->checkpoint_step));
-        sn_json_put(supernet, "xxh3",
-                    sn_json_string(job->checkpoint_step > 0 ? job->xxh3
-                                                            : NULL));
+        sn_json_put(
+            supernet, "xxh3",
+            sn_json_string(job->checkpoint_step > 0 ? job->xxh3 : NULL));
         sn_json_put(o, "supernet", supernet);
     }
     sn_json_put(o, "links", links_of(job));

@@ -183,8 +183,8 @@ void sn_get_evaluations(struct sn_request *rq)
         if (strcmp(sort, eval_sorts[i]) == 0)
             r->query.sort = (enum sn_eval_sort)i;
     }
-    r->query.after_seq = sn_query_int(
-        &rq->query, "cursor", sn_query_int(&rq->query, "after_seq", 0));
+    r->query.after_seq = sn_query_int(&rq->query, "cursor",
+                                      sn_query_int(&rq->query, "after_seq", 0));
     r->query.limit = sn_query_int(&rq->query, "limit", 100);
     sn_request_read(rq, &r->read);
 }
@@ -318,9 +318,8 @@ static void build_subspace(struct sn_read *read, struct sn_reader *reader)
     r->items = json_array();
     if (sn_reader_subspaces(reader, read->job, see_subspace, r, &err) !=
             SN_OK ||
-        (r->rounds > 0 &&
-         sn_reader_members(reader, r->id, r->after, r->limit, add_member, r,
-                           &err) != SN_OK))
+        (r->rounds > 0 && sn_reader_members(reader, r->id, r->after, r->limit,
+                                            add_member, r, &err) != SN_OK))
         sn_read_failed(read, &err);
     sn_json_put(read->body, "rounds", json_integer(r->rounds));
     put_page(read->body, r->items, (size_t)r->limit, r->last);

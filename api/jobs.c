@@ -7,7 +7,7 @@
 #include "api/job_json.h"
 #include "api/json.h"
 
-static const char *const state_names[] = {"queued",    "running", "stopping",
+static const char *const state_names[] = {"queued",    "running",   "stopping",
                                           "paused",    "succeeded", "failed",
                                           "cancelled", NULL};
 static const char *const sort_names[] = {"newest", "oldest", "priority", NULL};
@@ -70,8 +70,7 @@ static bool has_label(const struct sn_job_view *job, const char *label)
     return has;
 }
 
-static bool selected(const struct sn_request *rq,
-                     const struct sn_job_view *job)
+static bool selected(const struct sn_request *rq, const struct sn_job_view *job)
 {
     const char *state = sn_query_text(&rq->query, "state", NULL);
     const char *label = sn_query_text(&rq->query, "label", NULL);
@@ -91,8 +90,7 @@ static json_t *page(const struct ordered *list, size_t n, size_t limit)
     if (shown < n)
         snprintf(cursor, sizeof cursor, "%lld_%lld", list[shown - 1].place.rank,
                  list[shown - 1].place.tie);
-    sn_json_put(body, "next_cursor",
-                sn_json_string(shown < n ? cursor : NULL));
+    sn_json_put(body, "next_cursor", sn_json_string(shown < n ? cursor : NULL));
     return body;
 }
 
@@ -104,9 +102,9 @@ void sn_list_jobs(struct sn_request *rq)
     const char *cursor = sn_query_text(&rq->query, "cursor", NULL);
     struct place after = {0};
     int end = 0;
-    if (cursor != NULL && (sscanf(cursor, "%lld_%lld%n", &after.rank,
-                                  &after.tie, &end) != 2 ||
-                           cursor[end] != '\0')) {
+    if (cursor != NULL &&
+        (sscanf(cursor, "%lld_%lld%n", &after.rank, &after.tie, &end) != 2 ||
+         cursor[end] != '\0')) {
         struct sn_problem problem = {0};
         sn_problem_at_parameter(&problem, "cursor", "is no cursor of ours");
         sn_reply_problem(rq, &problem);
@@ -125,9 +123,9 @@ void sn_list_jobs(struct sn_request *rq)
             list[kept++] = (struct ordered){place, all[i]};
     }
     qsort(list, kept, sizeof *list, compare_ordered);
-    sn_reply_json(rq, 200,
-                  page(list, kept,
-                       (size_t)sn_query_int(&rq->query, "limit", 100)));
+    sn_reply_json(
+        rq, 200,
+        page(list, kept, (size_t)sn_query_int(&rq->query, "limit", 100)));
     free(list);
 }
 

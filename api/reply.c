@@ -19,9 +19,9 @@ void sn_reply(struct sn_request *rq, unsigned status,
     }
     if (response == NULL) {
         status = 503;
-        response = MHD_create_response_from_buffer(
-            sizeof failed - 1, (void *)(uintptr_t)failed,
-            MHD_RESPMEM_PERSISTENT);
+        response = MHD_create_response_from_buffer(sizeof failed - 1,
+                                                   (void *)(uintptr_t)failed,
+                                                   MHD_RESPMEM_PERSISTENT);
         if (response == NULL)
             return;
     }
@@ -77,9 +77,9 @@ void sn_reply_empty(struct sn_request *rq, unsigned status)
 
 void sn_reply_problem(struct sn_request *rq, const struct sn_problem *problem)
 {
-    sn_reply(rq, problem->status,
-             text_response("application/problem+json",
-                           sn_problem_print(problem)));
+    sn_reply(
+        rq, problem->status,
+        text_response("application/problem+json", sn_problem_print(problem)));
 }
 
 void sn_reply_error(struct sn_request *rq, const struct sn_error *err)
@@ -155,8 +155,7 @@ void sn_request_read(struct sn_request *rq, struct sn_read *read)
     read->post.run = read_done;
     sn_request_ref(rq);
     rq->api->n_reads++;
-    if (sn_storage_read(rq->api->host->storage, run_read, read, &err) ==
-        SN_OK)
+    if (sn_storage_read(rq->api->host->storage, run_read, read, &err) == SN_OK)
         return;
     rq->api->n_reads--;
     sn_reply_error(rq, &err);

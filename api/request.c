@@ -18,8 +18,8 @@ struct sn_link {
 
 static struct sn_link *link_of(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info != NULL ? info->socket_context : NULL;
 }
 
@@ -38,8 +38,8 @@ void sn_request_link(void *arg, struct MHD_Connection *connection,
         *context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     link = calloc(1, sizeof *link);
     if (link == NULL || info == NULL) {
         free(link);
@@ -140,8 +140,7 @@ static void check_route(struct sn_request *rq, const char *method)
 {
     size_t n;
     const struct sn_route *routes = sn_routes(&n);
-    unsigned status =
-        sn_router_find(routes, n, method, rq->path, &rq->match);
+    unsigned status = sn_router_find(routes, n, method, rq->path, &rq->match);
     if (status == 405) {
         struct sn_problem problem = {0};
         sn_problem_set(&problem, 405, "%s is not possible here; %s is", method,
@@ -189,11 +188,11 @@ static void check(struct sn_request *rq, const char *method)
     if (rq->response != NULL)
         return;
     if (!rq->match.route->open &&
-        !sn_guard_token(
-            api->token,
-            sn_request_header(rq, MHD_HTTP_HEADER_AUTHORIZATION))) {
-        sn_reply_status(rq, 401, "this needs the header Authorization: Bearer "
-                                 "with the token of this server");
+        !sn_guard_token(api->token,
+                        sn_request_header(rq, MHD_HTTP_HEADER_AUTHORIZATION))) {
+        sn_reply_status(rq, 401,
+                        "this needs the header Authorization: Bearer "
+                        "with the token of this server");
         if (rq->response != NULL)
             MHD_add_response_header(rq->response,
                                     MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");

@@ -48,11 +48,9 @@ enum MHD_Result sn_request_access(void *arg, struct MHD_Connection *connection,
                                   const char *version, const char *upload,
                                   size_t *upload_size, void **request);
 void sn_request_completed(void *arg, struct MHD_Connection *connection,
-                          void **request,
-                          enum MHD_RequestTerminationCode why);
+                          void **request, enum MHD_RequestTerminationCode why);
 void sn_request_link(void *arg, struct MHD_Connection *connection,
-                     void **context,
-                     enum MHD_ConnectionNotificationCode what);
+                     void **context, enum MHD_ConnectionNotificationCode what);
 /* Cuts connections whose request has not come whole in time, answers what
  * takes too long. */
 void sn_request_tick(struct sn_api *api);
@@ -110,7 +108,7 @@ struct sn_read {
     void (*drop)(struct sn_read *read); /* frees what it holds, or NULL */
     char job[SN_ID_MAX];
     char etag[64]; /* sent when not empty */
-    json_t *body; /* taken, printed and sent when text is NULL */
+    json_t *body;  /* taken, printed and sent when text is NULL */
     char *text;
     struct sn_problem problem;
 };

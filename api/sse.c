@@ -10,8 +10,9 @@
 enum { BATCH_ROWS = 512, BATCH_BYTES = 256 * 1024, TYPES_MAX = 16 };
 
 static const char *const known_types[] = {
-    "job",    "phase",  "progress",   "series", "evaluation", "predictor",
-    "subspace", "front", "answer", "checkpoint", "log", "dataset", NULL};
+    "job",       "phase",    "progress", "series", "evaluation",
+    "predictor", "subspace", "front",    "answer", "checkpoint",
+    "log",       "dataset",  NULL};
 
 const struct sn_parameter sn_events_parameters[] = {
     {"job", SN_PARAMETER_TEXT, 0, SN_ID_MAX - 1, NULL},
@@ -99,15 +100,15 @@ static char *event_text(const struct sn_event *e, size_t *ret_size)
     json_decref(name);
     if (e->seq > 0)
         snprintf(id, sizeof id, "id: %lld\n", (long long)e->seq);
-    int n = job == NULL
-                ? -1
-                : asprintf(&text,
-                           "%sevent: %s\ndata: {\"job\":%s,\"time\":%.3f,"
-                           "\"data\":%s}\n\n",
-                           id, e->type, job, (double)e->time_ms / 1000,
-                           e->payload != NULL && e->payload[0] != '\0'
-                               ? e->payload
-                               : "null");
+    int n =
+        job == NULL
+            ? -1
+            : asprintf(&text,
+                       "%sevent: %s\ndata: {\"job\":%s,\"time\":%.3f,"
+                       "\"data\":%s}\n\n",
+                       id, e->type, job, (double)e->time_ms / 1000,
+                       e->payload != NULL && e->payload[0] != '\0' ? e->payload
+                                                                   : "null");
     free(job);
     if (n < 0)
         return NULL;
@@ -297,9 +298,8 @@ static bool parse_types(struct sn_stream *s, const char *text,
 {
     while (*text != '\0') {
         size_t n = strcspn(text, ","), i = 0;
-        while (known_types[i] != NULL &&
-               (strlen(known_types[i]) != n ||
-                memcmp(known_types[i], text, n) != 0))
+        while (known_types[i] != NULL && (strlen(known_types[i]) != n ||
+                                          memcmp(known_types[i], text, n) != 0))
             i++;
         if (known_types[i] == NULL || s->n_types == TYPES_MAX) {
             sn_problem_set(problem, 400, "the query is not acceptable");

@@ -118,8 +118,8 @@ static enum sn_err load_entry(struct sn_files *files, int folder,
     if (name[0] == '.' ||
         snprintf(below, sizeof below, "%s/%s", path, name) >= PATH_BYTES)
         return SN_OK;
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
-                                      O_NONBLOCK);
+    int fd =
+        openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return SN_OK;
     enum sn_err rc = SN_OK;
@@ -167,8 +167,7 @@ enum sn_err sn_files_load(const char *root, struct sn_files **ret,
     enum sn_err rc = SN_OK;
     if (files == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "out of memory");
-    int fd = root == NULL ? -1
-                          : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = root == NULL ? -1 : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
         rc = load_folder(files, fd, "", 0, err);
     if (rc != SN_OK)

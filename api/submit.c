@@ -90,8 +90,8 @@ static bool resolve(struct sn_request *rq, struct draft *d,
 static bool make_draft(struct sn_request *rq, struct draft *d,
                        struct sn_problem *problem)
 {
-    json_t *body = sn_json_load(rq->body != NULL ? rq->body : "",
-                                rq->body_size, problem);
+    json_t *body =
+        sn_json_load(rq->body != NULL ? rq->body : "", rq->body_size, problem);
     bool good = body != NULL &&
                 sn_spec_from_json(body, &d->spec, &d->labels, problem) &&
                 resolve(rq, d, problem);
