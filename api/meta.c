@@ -12,13 +12,20 @@
 #include "api/handlers.h"
 #include "api/json.h"
 
+static json_t *runtime_name(void)
+{
+    char name[SN_RUNTIME_MAX];
+    sn_engine_runtime(name);
+    return sn_json_string(name);
+}
+
 void sn_get_version(struct sn_request *rq)
 {
     json_t *o = json_object();
     sn_json_put(o, "name", sn_json_string("sparsenas"));
     sn_json_put(o, "version", sn_json_string(rq->api->version));
     sn_json_put(o, "api", sn_json_string("v1"));
-    sn_json_put(o, "runtime", sn_json_string(sn_engine_runtime()));
+    sn_json_put(o, "runtime", runtime_name());
     sn_json_put(o, "http", sn_json_string(MHD_get_version()));
     sn_reply_json(rq, 200, o);
 }
@@ -72,7 +79,7 @@ void sn_get_system(struct sn_request *rq)
         load[0] = load[1] = load[2] = NAN;
     for (int i = 0; i < 3; i++)
         json_array_append_new(list, sn_json_number(load[i]));
-    sn_json_put(o, "runtime", sn_json_string(sn_engine_runtime()));
+    sn_json_put(o, "runtime", runtime_name());
     sn_json_put(o, "cpus", json_integer(usable_cpus()));
     sn_json_put(o, "load", list);
     sn_json_put(o, "memory_bytes",
