@@ -19,6 +19,7 @@ enum sn_err sn_compute_new(const char *isa, struct sn_compute **ret,
     rc = sn_primitives_new(c->kernels.block, c->isa, &c->primitives, err);
     if (rc != SN_OK)
         goto err_after_alloc;
+    sn_primitives_runtime(c->runtime);
     *ret = c;
     return SN_OK;
 
@@ -38,6 +39,11 @@ void sn_compute_free(struct sn_compute *compute)
 const char *sn_compute_isa(const struct sn_compute *compute)
 {
     return compute->isa;
+}
+
+const char *sn_compute_runtime(const struct sn_compute *compute)
+{
+    return compute->runtime;
 }
 
 int sn_compute_block(const struct sn_compute *compute)

@@ -17,6 +17,7 @@ struct sn_compute {
     const char *isa;
     struct sn_kernels kernels;
     struct sn_primitives *primitives;
+    char runtime[32]; /* SN_RUNTIME_TEXT */
 };
 
 struct sn_cx {

@@ -1,6 +1,7 @@
 /* oneDNN's 1x1 convolutions: created once a shape, run without a lock. */
 #include <dnnl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -345,4 +346,11 @@ void sn_primitives_weights(struct sn_cx *cx, const struct sn_conv1 *s,
                            const float *x, const float *dy, float *dw)
 {
     run(cx, find(cx, WEIGHTS, s), x, dw, dy, false);
+}
+
+void sn_primitives_runtime(char ret[SN_RUNTIME_TEXT])
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(ret, SN_RUNTIME_TEXT, "oneDNN %d.%d.%d", v->major, v->minor,
+             v->patch);
 }

@@ -31,4 +31,8 @@ void sn_primitives_forward(struct sn_cx *cx, const struct sn_conv1 *s,
 void sn_primitives_weights(struct sn_cx *cx, const struct sn_conv1 *s,
                            const float *x, const float *dy, float *dw);
 
+/* The library's name and version as linked, e.g. "oneDNN 2.6.3". */
+enum { SN_RUNTIME_TEXT = 32 };
+void sn_primitives_runtime(char ret[SN_RUNTIME_TEXT]);
+
 #endif

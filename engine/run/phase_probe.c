@@ -158,7 +158,8 @@ static void fill_columns(const struct sn_job *job,
     }
 }
 
-static void say_verdict(const struct sn_job *job, struct sn_predictor_report *r)
+static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
+                        struct sn_predictor_report *r)
 {
     double min = job->spec->sparsenas.min_tau;
     if (!r->has_signal)
@@ -167,10 +168,12 @@ static void say_verdict(const struct sn_job *job, struct sn_predictor_report *r)
                  "than the noise of measuring them (spread %.2f points, error "
                  "%.2f); the smallest that is good enough is as good",
                  100 * r->spread, 100 * r->standard_error);
-    else if (r->tau_lo <= min)
+    else if (!r->used)
         snprintf(r->verdict, sizeof r->verdict,
-                 "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f",
-                 r->tau, r->tau_lo, r->tau_hi, min);
+                 "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f, "
+                 "or that within cost bands, %.2f [%.2f, %.2f], above 0",
+                 r->tau, r->tau_lo, r->tau_hi, min, q->tau_within,
+                 q->tau_within_lo, q->tau_within_hi);
     else
         snprintf(r->verdict, sizeof r->verdict,
                  "trusted: tau %.2f [%.2f, %.2f] lies above %.2f; "
@@ -199,8 +202,11 @@ static enum sn_err judge(struct sn_job *job, const struct fit_room *room,
     r->standard_error = signal->within.standard_error;
     r->reliability = signal->within.reliability;
     r->has_signal = signal->within.real;
-    r->used = r->has_signal && q.tau_lo > job->spec->sparsenas.min_tau;
-    say_verdict(job, r);
+    /* Cost alone raises tau, and the filter works inside bands: there the
+     * order must be better than chance too. */
+    r->used = r->has_signal && q.tau_lo > job->spec->sparsenas.min_tau &&
+              q.tau_within_lo > 0;
+    say_verdict(job, &q, r);
     return SN_OK;
 }
 
