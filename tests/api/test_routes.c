@@ -78,7 +78,8 @@ static void test_router(void **state)
         struct sn_match m;
         unsigned status = sn_router_find(table, sizeof table / sizeof table[0],
                                          cases[i].method, cases[i].path, &m);
-        if (status != cases[i].status || strcmp(m.allow, cases[i].allow) != 0 ||
+        if (status != cases[i].status ||
+            (status == 405 && strcmp(m.allow, cases[i].allow) != 0) ||
             (status == 200 && m.route->handle != cases[i].handle) ||
             (status == 200 && strcmp(m.parameter[0], cases[i].first) != 0) ||
             (status == 200 && strcmp(m.parameter[1], cases[i].second) != 0))
