@@ -133,7 +133,7 @@ static enum sn_err map_layer(const struct sn_safetensors *file,
 {
     char name[48];
     const void *weight = NULL, *bias = NULL;
-    snprintf(name, sizeof(name), "%s.weight", named->name);
+    snprintf(name, sizeof(name), "%.31s.weight", named->name);
     enum sn_err code = sn_safetensors_get(
         file, name, SN_ST_F32, sn_folded_weights(layer), &weight, err);
     if (code != SN_OK)
@@ -145,7 +145,7 @@ static enum sn_err map_layer(const struct sn_safetensors *file,
         return sn_error_set(err, SN_ERR_CORRUPT,
                             "tensor %s has another shape than its architecture",
                             name);
-    snprintf(name, sizeof(name), "%s.bias", named->name);
+    snprintf(name, sizeof(name), "%.31s.bias", named->name);
     code = sn_safetensors_get(file, name, SN_ST_F32, (size_t)layer->out, &bias,
                               err);
     layer->weight = weight;
