@@ -2,16 +2,29 @@
 #include "engine/compute/context.h"
 #include "engine/compute/primitives.h"
 
-/* oneDNN where its tuned code outweighs the cost of calling it: see below. */
-static bool use_onednn(const struct sn_conv1 *s, double least_macs)
+/* Which of the two is quicker, measured on one core (AVX-512): ours where a
+ * call is small, or the channels are few, or planes are single pixels; oneDNN,
+ * which blocks for the caches, where the sum over the inputs is long, and for
+ * the weight gradients that have two blocks of outputs to share a load. */
+#define LEAST_FORWARD_INPUTS 200
+#define LEAST_FORWARD_MACS 8e6
+#define LEAST_WEIGHTS_MACS 1e6
+
+static double macs_of(const struct sn_conv1 *s)
 {
-    if (s->h * s->w == 1)
-        return false;
-    return (double)s->n * s->h * s->w * s->i * s->o >= least_macs;
+    return (double)s->n * s->h * s->w * s->i * s->o;
 }
 
-#define LEAST_FORWARD 64e6
-#define LEAST_WEIGHTS 64e6
+static bool onednn_forward(const struct sn_conv1 *s)
+{
+    return s->h * s->w > 1 && s->i >= LEAST_FORWARD_INPUTS &&
+           macs_of(s) >= LEAST_FORWARD_MACS;
+}
+
+static bool onednn_weights(int block, const struct sn_conv1 *s)
+{
+    return s->h * s->w > 1 && s->o > block && macs_of(s) >= LEAST_WEIGHTS_MACS;
+}
 
 size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o)
 {
@@ -82,7 +95,7 @@ void sn_conv1_infer(struct sn_cx *cx, const struct sn_conv1 *s, const float *x,
 void sn_conv1_forward(struct sn_cx *cx, const struct sn_conv1 *s,
                       const float *x, const float *packed_fwd, float *y)
 {
-    if (use_onednn(s, LEAST_FORWARD))
+    if (onednn_forward(s))
         sn_primitives_forward(cx, s, x, packed_fwd, y);
     else
         sn_conv1_infer(cx, s, x, packed_fwd, NULL, SN_CACT_NONE, NULL, y);
@@ -100,7 +113,7 @@ void sn_conv1_backward_weights(struct sn_cx *cx, const struct sn_conv1 *s,
                                const float *x, const float *dy,
                                float *ret_packed_dw)
 {
-    if (use_onednn(s, LEAST_WEIGHTS)) {
+    if (onednn_weights(cx->k->block, s)) {
         sn_primitives_weights(cx, s, x, dy, ret_packed_dw);
         return;
     }

@@ -34,7 +34,7 @@ struct plane {
     const float *in; /* frame at the first output's first tap */
     ptrdiff_t line;  /* frame: floats a row */
     const vec *w;    /* [kh][kw] */
-    int kh, rows, columns;
+    int kh, kw, rows, columns;
     vec bias;
     float *y;
     ptrdiff_t y_line, y_step;
@@ -122,14 +122,14 @@ SN_PLANE(3, 2)
 SN_PLANE(5, 2)
 SN_PLANE(7, 2)
 
-static void run_plane(int kw, int stride, const struct plane *p)
+static void run_plane(int stride, const struct plane *p)
 {
     static void (*const by_stride1[8])(const struct plane *) = {
         NULL,      plane_1_1, plane_2_1, plane_3_1,
         plane_4_1, plane_5_1, NULL,      plane_7_1};
     static void (*const by_stride2[8])(const struct plane *) = {
         [3] = plane_3_2, [5] = plane_5_2, [7] = plane_7_2};
-    (stride == 1 ? by_stride1 : by_stride2)[kw](p);
+    (stride == 1 ? by_stride1 : by_stride2)[p->kw](p);
 }
 
 static size_t dw_scratch(const struct sn_dw *s)
@@ -183,6 +183,7 @@ static void dw_forward(const struct sn_dw *s, const float *x,
                 .line = (s->w + 2 * pad) * SN_B,
                 .w = w,
                 .kh = s->k,
+                .kw = s->k,
                 .rows = oh,
                 .columns = ow,
                 .bias = load_or_zero(bias, c * SN_B),
@@ -190,7 +191,7 @@ static void dw_forward(const struct sn_dw *s, const float *x,
                 .y_line = ow * SN_B,
                 .y_step = SN_B,
             };
-            run_plane(s->k, s->stride, &p);
+            run_plane(s->stride, &p);
             if (act == SN_CACT_RELU)
                 act_plane(SN_CACT_RELU, to, oh * ow, lanes_of(s->c, c));
             else if (act == SN_CACT_HSWISH)
@@ -229,42 +230,36 @@ static struct parity parity_of(int k, int stride, int r, int size)
     return p;
 }
 
-struct data_call {
-    const struct sn_dw *s;
-    const float *packed, *frame;
-    ptrdiff_t line;
-};
-
-static void parity_plane(const struct data_call *d, int c, int ry, int rx,
-                         float *dz)
+/* Prepares the plane of one parity for block c, all but its y; its taps go to
+ * w. Returns how many taps. */
+static int parity_plane(const struct sn_dw *s, const float *packed, int c,
+                        int ry, int rx, const float *frame, vec *w,
+                        struct plane *ret)
 {
-    const struct sn_dw *s = d->s;
     const int cp = blocks_of(s->c) * SN_B;
-    struct parity v = parity_of(s->k, s->stride, ry, s->h);
-    struct parity h = parity_of(s->k, s->stride, rx, s->w);
-    if (v.outputs <= 0 || h.outputs <= 0)
-        return;
-    vec w[SN_MOST_TAPS];
+    const struct parity v = parity_of(s->k, s->stride, ry, s->h);
+    const struct parity h = parity_of(s->k, s->stride, rx, s->w);
+    const ptrdiff_t line =
+        (ptrdiff_t)(strided(s->w, s->stride) + 2 * (s->k / 2)) * SN_B;
     for (int i = 0; i < v.count; i++)
         for (int j = 0; j < h.count; j++) {
             int ky = v.first + s->stride * (v.count - 1 - i);
             int kx = h.first + s->stride * (h.count - 1 - j);
             w[i * h.count + j] =
-                load(d->packed + (ky * s->k + kx) * cp + c * SN_B);
+                load(packed + (ky * s->k + kx) * cp + c * SN_B);
         }
-    struct plane p = {
-        .in = d->frame + v.offset * d->line + (ptrdiff_t)h.offset * SN_B,
-        .line = d->line,
+    *ret = (struct plane){
+        .in = frame + v.offset * line + (ptrdiff_t)h.offset * SN_B,
+        .line = line,
         .w = w,
         .kh = v.count,
+        .kw = h.count,
         .rows = v.outputs,
         .columns = h.outputs,
-        .bias = {0},
-        .y = dz + ((ptrdiff_t)ry * s->w + rx) * SN_B,
         .y_line = (ptrdiff_t)s->stride * s->w * SN_B,
         .y_step = (ptrdiff_t)s->stride * SN_B,
     };
-    run_plane(h.count, 1, &p);
+    return v.count * h.count;
 }
 
 static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
@@ -272,19 +267,27 @@ static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
 {
     const int cb = blocks_of(s->c), pad = s->k / 2;
     const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
-    const struct data_call d = {s, packed, scratch,
-                                (ptrdiff_t)(ow + 2 * pad) * SN_B};
     frame_clear(scratch, oh, ow, pad);
-    for (int c = 0; c < cb; c++)
+    for (int c = 0; c < cb; c++) {
+        struct plane parity[4];
+        vec w[SN_MOST_TAPS];
+        int taps = 0, parities = 0;
+        for (int ry = 0; ry < s->stride; ry++)
+            for (int rx = 0; rx < s->stride; rx++)
+                taps += parity_plane(s, packed, c, ry, rx, scratch, w + taps,
+                                     &parity[parities++]);
         for (int n = 0; n < s->n; n++) {
             ptrdiff_t image = (ptrdiff_t)n * cb + c;
+            float *to = dz + image * s->h * s->w * SN_B;
             frame_copy(scratch, dy + image * oh * ow * SN_B, oh, ow, pad, NULL,
                        c);
-            for (int ry = 0; ry < s->stride; ry++)
-                for (int rx = 0; rx < s->stride; rx++)
-                    parity_plane(&d, c, ry, rx,
-                                 dz + image * s->h * s->w * SN_B);
+            for (int i = 0; i < parities; i++) {
+                int ry = i / s->stride, rx = i % s->stride;
+                parity[i].y = to + ((ptrdiff_t)ry * s->w + rx) * SN_B;
+                run_plane(1, &parity[i]);
+            }
         }
+    }
 }
 
 void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k)
