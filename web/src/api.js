@@ -80,8 +80,6 @@ export const api = {
   job: (id) => call(job(id)),
   /** @param {string} id @param {string} action */
   control: (id, action) => call(`${job(id)}/${action}`, { method: 'POST' }),
-  /** @param {string} id */
-  remove: (id) => call(job(id), { method: 'DELETE' }),
   /** @param {object} spec @param {boolean} dryRun */
   submit: (spec, dryRun) =>
     call(`/jobs${dryRun ? '?dry_run=true' : ''}`, { method: 'POST', body: JSON.stringify(spec) }),

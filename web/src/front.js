@@ -123,7 +123,7 @@ export function frontPanel(id) {
     const sets = dotsOf(cost);
     // Early accuracies lie far below: once there are better ones they would
     // press the front flat, so they are then shown only on demand.
-    const withEarly = early ?? sets.final.length + sets.front.length === 0;
+    const withEarly = early ?? ![...sets.final, ...sets.front].some((d) => d.e.stage !== 'early');
     toggle.setAttribute('aria-pressed', String(withEarly));
     if (!withEarly) sets.early = [];
     dots = [...sets.early, ...sets.final, ...sets.front];

@@ -49,6 +49,7 @@ export function jobView(id) {
   /** @type {{element: HTMLElement, free: () => void}[]} */
   let panels = [];
   let shown = '';
+  let status = '';
 
   /** @param {string} text */
   function complain(text) {
@@ -87,7 +88,8 @@ export function jobView(id) {
       return;
     }
     showPanels();
-    if (detail?.status === 'failed') complain(detail.error?.message ?? '');
+    if (detail?.status !== status) complain(detail?.status === 'failed' ? (detail.error?.message ?? '') : '');
+    status = detail?.status ?? '';
     setText(title, job.name || job.id);
     badge.className = `state ${job.state}`;
     setText(badge, job.state);

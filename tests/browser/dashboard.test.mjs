@@ -1,0 +1,205 @@
+// Proves that the dashboard shows a real job of a real daemon in a real
+// browser: it appears when submitted, its progress and phases move without a
+// reload, its front and its answers come, a refusal stands at the field that
+// it names, and a restarted daemon is found again; all that without an error on
+// the console and without anything that the content security policy refuses.
+//
+// Skipped (exit code 77) without Chromium, playwright-core or Fashion-MNIST.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+
+const source = resolve(process.env.top_srcdir ?? '.');
+const build = resolve(process.env.top_builddir ?? 'build');
+const daemonFile = join(build, 'sparsenasd');
+const webRoot = [join(build, 'web/dist'), join(source, 'web/dist')].find((d) => existsSync(join(d, 'app.js')));
+const chromiumFile = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+const images = '/usr/share/datasets/fashion-mnist';
+
+/** @param {string} why */
+function skip(why) {
+  console.log(`SKIP: ${why}`);
+  process.exit(77);
+}
+
+/** @type {any} */
+let playwright;
+try {
+  playwright = createRequire(join(source, 'web/package.json'))('playwright-core');
+} catch {
+  skip('playwright-core is not installed (run ./bootstrap)');
+}
+if (!chromiumFile) skip('Chromium is not installed (run ./bootstrap)');
+if (!existsSync(images)) skip('Fashion-MNIST is not installed (Debian: dataset-fashion-mnist)');
+assert.ok(existsSync(daemonFile), `${daemonFile} is not built`);
+assert.ok(webRoot, 'the bundle is not built');
+
+const SPEC = {
+  name: 'browser test', dataset: 'fashion-mnist', epochs: 2, seed: 7,
+  train: { train_limit: 6000, holdout: 2000, workers: 1 },
+  sparsenas: { probes: 16, probe_images: 500, probe_calibration: 128, subspace_size: 50 },
+  search: { evaluations: 8, images: 500, calibration: 256, population: 16, generations: 4 },
+};
+const RUN_MS = 180000;
+
+/** @type {string} */
+let folder;
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let daemon;
+/** @type {string} */
+let base;
+/** @type {any} */
+let browser;
+let said = '';
+
+/** @param {string} listen */
+async function startDaemon(listen) {
+  const ready = join(folder, 'ready');
+  await rm(ready, { force: true });
+  daemon = spawn(daemonFile, ['--state-dir', join(folder, 'state'), '--listen', listen,
+    '--ready-file', ready, '--web-root', /** @type {string} */ (webRoot)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  daemon.stdout?.on('data', (d) => (said += d));
+  daemon.stderr?.on('data', (d) => (said += d));
+  for (let i = 0; i < 200; i++) {
+    if (existsSync(ready)) return (await readFile(ready, 'utf8')).trim().replace(/\/$/, '');
+    assert.equal(daemon.exitCode, null, `the daemon ended:\n${said}`);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  assert.fail(`the daemon is not ready after 10 s:\n${said}`);
+}
+
+async function stopDaemon() {
+  const running = daemon;
+  daemon = undefined;
+  if (!running || running.exitCode !== null) return;
+  const ended = new Promise((done) => running.once('exit', done));
+  running.kill('SIGTERM');
+  const late = setTimeout(() => running.kill('SIGKILL'), 15000);
+  await ended;
+  clearTimeout(late);
+}
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sparsenas-browser-'));
+  base = await startDaemon('127.0.0.1:0');
+  browser = await playwright.chromium.launch({
+    executablePath: chromiumFile,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await stopDaemon();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/**
+ * A page that remembers what went wrong on it. Errors that the test itself
+ * brings about are named by `expected`.
+ * @param {RegExp} [expected]
+ */
+async function openPage(expected) {
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
+  /** @type {string[]} */
+  const wrong = [];
+  page.on('pageerror', (/** @type {Error} */ e) => wrong.push(String(e)));
+  page.on('console', (/** @type {any} */ m) => {
+    if ((m.type() === 'error' || m.type() === 'warning') && !expected?.test(m.text())) wrong.push(m.text());
+  });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (e) => console.error(`CSP refused ${e.violatedDirective}`));
+  });
+  await page.goto(base);
+  await page.getByText('live', { exact: true }).waitFor();
+  return { page, wrong };
+}
+
+/** @param {object} spec */
+async function submit(spec) {
+  const reply = await fetch(`${base}/api/v1/jobs`, { method: 'POST',
+    headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec) });
+  const text = await reply.text();
+  assert.equal(reply.status, 201, text);
+  return JSON.parse(text).id;
+}
+
+test('a job is shown live, from its submission to its answers', { timeout: RUN_MS }, async () => {
+  const { page, wrong } = await openPage();
+  await page.getByText('No job yet.').first().waitFor();
+
+  const id = await submit(SPEC);
+  await page.locator('nav .job', { hasText: 'browser test' }).waitFor();
+  await page.locator('main h2', { hasText: 'browser test' }).waitFor();
+  await page.locator('.phases .now').waitFor({ timeout: 60000 });
+  await page.locator('figure', { hasText: 'Loss' }).locator('canvas').waitFor({ timeout: 60000 });
+
+  await page.locator('.state.succeeded').waitFor({ timeout: RUN_MS });
+  await page.locator('.front-table').waitFor();
+  const shown = await page.locator('.front-table tbody tr').count();
+  const front = await (await fetch(`${base}/api/v1/jobs/${id}/front?cost=latency_ms`)).json();
+  assert.ok(front.items.length > 0, 'the front is empty');
+  assert.equal(shown, front.items.length, 'the page shows another front than the API');
+  await page.locator('.verdict').waitFor();
+  assert.equal(await page.locator('.targets tbody tr').count(), 3);
+  await page.getByText('accuracy, hold-out').waitFor();
+  assert.ok(await page.locator('.log li').count() > 0, 'the log is empty');
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+test('a slower latency never has a worse answer on the page', async () => {
+  const { page, wrong } = await openPage();
+  const slider = page.locator('#within');
+  await slider.waitFor();
+  const accuracyAt = async (/** @type {'min' | 'max'} */ end) => {
+    const asked = page.waitForResponse((/** @type {any} */ r) => r.url().includes('/best?'));
+    await slider.evaluate((/** @type {HTMLInputElement} */ e, /** @type {'min' | 'max'} */ to) => {
+      e.value = e[to];
+      e.dispatchEvent(new Event('input', { bubbles: true }));
+    }, end);
+    return (await (await asked).json()).items[0]?.accuracy ?? 0;
+  };
+  const least = await accuracyAt('min');
+  const most = await accuracyAt('max');
+  assert.ok(most >= least, `${most} < ${least}`);
+  await page.locator('.command code', { hasText: 'best?latency_ms=' }).waitFor();
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+test('a refusal stands at the field that it names', async () => {
+  const { page, wrong } = await openPage(/400/);
+  await page.getByRole('link', { name: 'New job' }).click();
+  await page.getByLabel('Epochs').fill('-3');
+  await page.getByRole('button', { name: 'Submit' }).click();
+  const epochs = page.locator('#field-epochs');
+  await page.locator('#field-epochs[aria-invalid]').waitFor();
+  const note = await page.locator('#field-epochs-note').textContent();
+  assert.match(note, /\d/, `says what is allowed: ${note}`);
+  assert.ok(await epochs.evaluate((/** @type {Element} */ e) => e === document.activeElement), 'it has the focus');
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+test('the page finds a restarted daemon again, and what happened since', { timeout: 60000 }, async () => {
+  const { page, wrong } = await openPage(/ERR_|Failed to load resource/);
+  await stopDaemon();
+  await page.getByText('connection lost', { exact: false }).waitFor();
+  await startDaemon(new URL(base).host);
+  await page.getByText('live', { exact: true }).waitFor({ timeout: 30000 });
+  await submit({ ...SPEC, name: 'after the restart' });
+  await page.locator('nav .job', { hasText: 'after the restart' }).waitFor();
+  await page.locator('nav .job', { hasText: 'after the restart' }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await page.locator('.state.cancelled').waitFor({ timeout: 30000 });
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
