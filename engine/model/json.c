@@ -2,19 +2,19 @@
 
 #include <string.h>
 
-void sn_json_init(struct sn_json *json, const void *bytes, size_t size)
+void sn_st_json_init(struct sn_json *json, const void *bytes, size_t size)
 {
     *json = (struct sn_json){.bytes = bytes, .size = size};
 }
 
-bool sn_json_fail(struct sn_json *json, const char *fault)
+bool sn_st_json_fail(struct sn_json *json, const char *fault)
 {
     if (!json->fault)
         json->fault = fault;
     return false;
 }
 
-unsigned char sn_json_peek(struct sn_json *json)
+unsigned char sn_st_json_peek(struct sn_json *json)
 {
     while (json->at < json->size) {
         unsigned char c = json->bytes[json->at];
@@ -25,44 +25,44 @@ unsigned char sn_json_peek(struct sn_json *json)
     return 0;
 }
 
-bool sn_json_take(struct sn_json *json, char c)
+bool sn_st_json_take(struct sn_json *json, char c)
 {
     if (json->fault)
         return false;
-    if (sn_json_peek(json) != (unsigned char)c || json->at >= json->size)
-        return sn_json_fail(json, "unexpected character");
+    if (sn_st_json_peek(json) != (unsigned char)c || json->at >= json->size)
+        return sn_st_json_fail(json, "unexpected character");
     json->at++;
     return true;
 }
 
-bool sn_json_more(struct sn_json *json, char end)
+bool sn_st_json_more(struct sn_json *json, char end)
 {
     if (json->fault)
         return false;
-    if (sn_json_peek(json) == ',')
-        return sn_json_take(json, ',');
-    sn_json_take(json, end);
+    if (sn_st_json_peek(json) == ',')
+        return sn_st_json_take(json, ',');
+    sn_st_json_take(json, end);
     return false;
 }
 
-bool sn_json_whole(struct sn_json *json, int64_t *ret)
+bool sn_st_json_whole(struct sn_json *json, int64_t *ret)
 {
     if (json->fault)
         return false;
-    unsigned char first = sn_json_peek(json);
+    unsigned char first = sn_st_json_peek(json);
     if (first < '0' || first > '9')
-        return sn_json_fail(json, "a whole number is expected");
+        return sn_st_json_fail(json, "a whole number is expected");
     int64_t value = 0;
     size_t start = json->at;
     while (json->at < json->size && json->bytes[json->at] >= '0' &&
            json->bytes[json->at] <= '9') {
         int digit = json->bytes[json->at++] - '0';
         if (value > (INT64_MAX - digit) / 10)
-            return sn_json_fail(json, "a number is too large");
+            return sn_st_json_fail(json, "a number is too large");
         value = value * 10 + digit;
     }
     if (first == '0' && json->at - start > 1)
-        return sn_json_fail(json, "a number starts with 0");
+        return sn_st_json_fail(json, "a number starts with 0");
     *ret = value;
     return true;
 }
@@ -125,7 +125,7 @@ static size_t utf8_put(uint32_t code, char *ret)
 static bool take_hex4(struct sn_json *json, uint32_t *ret)
 {
     if (json->size - json->at < 4)
-        return sn_json_fail(json, "a string ends within an escape");
+        return sn_st_json_fail(json, "a string ends within an escape");
     uint32_t value = 0;
     for (int i = 0; i < 4; i++) {
         unsigned char c = json->bytes[json->at++];
@@ -135,7 +135,7 @@ static bool take_hex4(struct sn_json *json, uint32_t *ret)
         else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
             digit = (c | 0x20u) - 'a' + 10;
         if (digit > 15)
-            return sn_json_fail(json, "an escape has no four hex digits");
+            return sn_st_json_fail(json, "an escape has no four hex digits");
         value = value << 4 | digit;
     }
     *ret = value;
@@ -149,19 +149,19 @@ static bool take_unicode(struct sn_json *json, uint32_t *ret)
     if (!take_hex4(json, &high))
         return false;
     if (high == 0)
-        return sn_json_fail(json, "a string holds NUL");
+        return sn_st_json_fail(json, "a string holds NUL");
     if (high < 0xd800 || high > 0xdfff) {
         *ret = high;
         return true;
     }
     if (high > 0xdbff || json->size - json->at < 2 ||
         json->bytes[json->at] != '\\' || json->bytes[json->at + 1] != 'u')
-        return sn_json_fail(json, "an escape is half of a surrogate pair");
+        return sn_st_json_fail(json, "an escape is half of a surrogate pair");
     json->at += 2;
     if (!take_hex4(json, &low))
         return false;
     if (low < 0xdc00 || low > 0xdfff)
-        return sn_json_fail(json, "an escape is half of a surrogate pair");
+        return sn_st_json_fail(json, "an escape is half of a surrogate pair");
     *ret = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
     return true;
 }
@@ -170,13 +170,13 @@ static bool take_escape(struct sn_json *json, uint32_t *ret)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (json->at >= json->size)
-        return sn_json_fail(json, "a string ends within an escape");
+        return sn_st_json_fail(json, "a string ends within an escape");
     unsigned char c = json->bytes[json->at++];
     if (c == 'u')
         return take_unicode(json, ret);
     const char *found = c ? strchr(from, c) : NULL;
     if (!found)
-        return sn_json_fail(json, "an unknown escape");
+        return sn_st_json_fail(json, "an unknown escape");
     *ret = (uint32_t)to[found - from];
     return true;
 }
@@ -194,18 +194,18 @@ static bool take_char(struct sn_json *json, char ret[4], size_t *ret_len)
         return true;
     }
     if (c < 0x20)
-        return sn_json_fail(json, "a control character in a string");
+        return sn_st_json_fail(json, "a control character in a string");
     *ret_len = utf8_length(json->bytes + json->at, json->size - json->at);
     if (*ret_len == 0)
-        return sn_json_fail(json, "a string is not UTF-8");
+        return sn_st_json_fail(json, "a string is not UTF-8");
     memcpy(ret, json->bytes + json->at, *ret_len);
     json->at += *ret_len;
     return true;
 }
 
-bool sn_json_string(struct sn_json *json, char *ret, size_t max)
+bool sn_st_json_string(struct sn_json *json, char *ret, size_t max)
 {
-    if (!sn_json_take(json, '"'))
+    if (!sn_st_json_take(json, '"'))
         return false;
     size_t used = 0;
     while (json->at < json->size) {
@@ -219,9 +219,9 @@ bool sn_json_string(struct sn_json *json, char *ret, size_t max)
         if (!take_char(json, text, &len))
             return false;
         if (len >= max - used)
-            return sn_json_fail(json, "a string is too long");
+            return sn_st_json_fail(json, "a string is too long");
         memcpy(ret + used, text, len);
         used += len;
     }
-    return sn_json_fail(json, "a string does not end");
+    return sn_st_json_fail(json, "a string does not end");
 }

@@ -20,21 +20,21 @@ struct sn_json {
     const char *fault; /* NULL while all is well */
 };
 
-void sn_json_init(struct sn_json *json, const void *bytes, size_t size);
+void sn_st_json_init(struct sn_json *json, const void *bytes, size_t size);
 /* The next byte that is no white space, not taken; 0 at the end. */
-unsigned char sn_json_peek(struct sn_json *json);
+unsigned char sn_st_json_peek(struct sn_json *json);
 /* Takes the punctuation c, or faults. */
-bool sn_json_take(struct sn_json *json, char c);
+bool sn_st_json_take(struct sn_json *json, char c);
 /* Keeps the first fault; returns false. */
-bool sn_json_fail(struct sn_json *json, const char *fault);
+bool sn_st_json_fail(struct sn_json *json, const char *fault);
 /* A string, decoded into `ret` (room for `max` bytes with its NUL; a string's
  * text in the file is never shorter than its decoded form). */
-bool sn_json_string(struct sn_json *json, char *ret, size_t max);
+bool sn_st_json_string(struct sn_json *json, char *ret, size_t max);
 /* A whole number from 0 to 2^63 - 1, without sign, fraction or exponent. */
-bool sn_json_whole(struct sn_json *json, int64_t *ret);
+bool sn_st_json_whole(struct sn_json *json, int64_t *ret);
 /* After an element: true and the comma taken if another one follows; false
  * with the closing `end` taken, or with a fault. */
-bool sn_json_more(struct sn_json *json, char end);
+bool sn_st_json_more(struct sn_json *json, char end);
 
 /* Whether a NUL-terminated text is UTF-8 (RFC 3629). */
 bool sn_utf8_valid(const char *text);

@@ -76,7 +76,7 @@ static bool take_text(struct sn_safetensors *file, struct sn_json *json,
                       const char **ret)
 {
     char *at = file->text + file->text_used;
-    if (!sn_json_string(json, at, file->text_size - file->text_used))
+    if (!sn_st_json_string(json, at, file->text_size - file->text_used))
         return false;
     file->text_used += strlen(at) + 1;
     *ret = at;
@@ -102,7 +102,7 @@ static bool add_note(struct sn_safetensors *file, struct sn_json *json,
     struct sn_note *notes =
         grown(file->note, file->n_notes, &file->room_notes, sizeof(*note));
     if (!notes)
-        return sn_json_fail(json, "out of memory");
+        return sn_st_json_fail(json, "out of memory");
     file->note = notes;
     file->note[file->n_notes++] = *note;
     return true;
@@ -112,11 +112,11 @@ static bool add_entry(struct sn_safetensors *file, struct sn_json *json,
                       const struct entry *entry)
 {
     if (file->n_entries == SN_ST_MAX_TENSORS)
-        return sn_json_fail(json, "too many tensors");
+        return sn_st_json_fail(json, "too many tensors");
     struct entry *entries = grown(file->entry, file->n_entries,
                                   &file->room_entries, sizeof(*entry));
     if (!entries)
-        return sn_json_fail(json, "out of memory");
+        return sn_st_json_fail(json, "out of memory");
     file->entry = entries;
     file->entry[file->n_entries++] = *entry;
     return true;
@@ -124,54 +124,54 @@ static bool add_entry(struct sn_safetensors *file, struct sn_json *json,
 
 static bool take_metadata(struct sn_safetensors *file, struct sn_json *json)
 {
-    if (!sn_json_take(json, '{'))
+    if (!sn_st_json_take(json, '{'))
         return false;
-    if (sn_json_peek(json) == '}')
-        return sn_json_take(json, '}');
+    if (sn_st_json_peek(json) == '}')
+        return sn_st_json_take(json, '}');
     do {
         struct sn_note note = {NULL, NULL};
-        if (!take_text(file, json, &note.key) || !sn_json_take(json, ':') ||
+        if (!take_text(file, json, &note.key) || !sn_st_json_take(json, ':') ||
             !take_text(file, json, &note.value) || !add_note(file, json, &note))
             return false;
-    } while (sn_json_more(json, '}'));
+    } while (sn_st_json_more(json, '}'));
     return !json->fault;
 }
 
 static bool take_dtype(struct sn_json *json, struct sn_st_tensor *tensor)
 {
     char name[16];
-    if (!sn_json_string(json, name, sizeof(name)))
+    if (!sn_st_json_string(json, name, sizeof(name)))
         return false;
     for (int i = 0; i < SN_ST_DTYPE_COUNT; i++)
         if (strcmp(dtype_table[i].name, name) == 0) {
             tensor->dtype = (enum sn_st_dtype)i;
             return true;
         }
-    return sn_json_fail(json, "an unknown dtype");
+    return sn_st_json_fail(json, "an unknown dtype");
 }
 
 static bool take_shape(struct sn_json *json, struct sn_st_tensor *tensor)
 {
     tensor->ndim = 0;
-    if (!sn_json_take(json, '['))
+    if (!sn_st_json_take(json, '['))
         return false;
-    if (sn_json_peek(json) == ']')
-        return sn_json_take(json, ']');
+    if (sn_st_json_peek(json) == ']')
+        return sn_st_json_take(json, ']');
     do {
         if (tensor->ndim == SN_ST_MAX_DIMS)
-            return sn_json_fail(json, "a shape has too many dimensions");
-        if (!sn_json_whole(json, &tensor->shape[tensor->ndim++]))
+            return sn_st_json_fail(json, "a shape has too many dimensions");
+        if (!sn_st_json_whole(json, &tensor->shape[tensor->ndim++]))
             return false;
-    } while (sn_json_more(json, ']'));
+    } while (sn_st_json_more(json, ']'));
     return !json->fault;
 }
 
 static bool take_offsets(struct sn_json *json, struct entry *entry)
 {
     int64_t begin = 0, end = 0;
-    if (!sn_json_take(json, '[') || !sn_json_whole(json, &begin) ||
-        !sn_json_take(json, ',') || !sn_json_whole(json, &end) ||
-        !sn_json_take(json, ']'))
+    if (!sn_st_json_take(json, '[') || !sn_st_json_whole(json, &begin) ||
+        !sn_st_json_take(json, ',') || !sn_st_json_whole(json, &end) ||
+        !sn_st_json_take(json, ']'))
         return false;
     entry->begin = (size_t)begin;
     entry->end = (size_t)end;
@@ -183,14 +183,15 @@ static bool check_extent(const struct sn_safetensors *file,
                          const struct entry *entry, struct sn_json *json)
 {
     if (entry->begin > entry->end || entry->end > file->buffer_size)
-        return sn_json_fail(json, "data_offsets are outside of the file");
+        return sn_st_json_fail(json, "data_offsets are outside of the file");
     size_t bytes = dtype_table[entry->tensor.dtype].bytes;
     for (int i = 0; i < entry->tensor.ndim; i++)
         if (__builtin_mul_overflow(bytes, (size_t)entry->tensor.shape[i],
                                    &bytes))
-            return sn_json_fail(json, "a shape is too large");
+            return sn_st_json_fail(json, "a shape is too large");
     if (bytes != entry->end - entry->begin)
-        return sn_json_fail(json, "dtype and shape disagree with data_offsets");
+        return sn_st_json_fail(json,
+                               "dtype and shape disagree with data_offsets");
     return true;
 }
 
@@ -199,47 +200,48 @@ static bool take_tensor(struct sn_safetensors *file, struct sn_json *json,
 {
     enum { DTYPE = 1, SHAPE = 2, OFFSETS = 4 };
     int seen = 0;
-    if (!sn_json_take(json, '{'))
+    if (!sn_st_json_take(json, '{'))
         return false;
     do {
         char key[16];
-        if (!sn_json_string(json, key, sizeof(key)) || !sn_json_take(json, ':'))
+        if (!sn_st_json_string(json, key, sizeof(key)) ||
+            !sn_st_json_take(json, ':'))
             return false;
         int bit = strcmp(key, "dtype") == 0          ? DTYPE
                   : strcmp(key, "shape") == 0        ? SHAPE
                   : strcmp(key, "data_offsets") == 0 ? OFFSETS
                                                      : 0;
         if (bit == 0 || seen & bit)
-            return sn_json_fail(json, bit ? "a key of a tensor is doubled"
-                                          : "an unknown key of a tensor");
+            return sn_st_json_fail(json, bit ? "a key of a tensor is doubled"
+                                             : "an unknown key of a tensor");
         seen |= bit;
         if (!(bit == DTYPE   ? take_dtype(json, &entry->tensor)
               : bit == SHAPE ? take_shape(json, &entry->tensor)
                              : take_offsets(json, entry)))
             return false;
-    } while (sn_json_more(json, '}'));
+    } while (sn_st_json_more(json, '}'));
     if (json->fault)
         return false;
     if (seen != (DTYPE | SHAPE | OFFSETS))
-        return sn_json_fail(json, "a tensor lacks dtype, shape or offsets");
+        return sn_st_json_fail(json, "a tensor lacks dtype, shape or offsets");
     return check_extent(file, entry, json);
 }
 
 static bool take_header(struct sn_safetensors *file, struct sn_json *json)
 {
     bool metadata = false;
-    if (!sn_json_take(json, '{'))
+    if (!sn_st_json_take(json, '{'))
         return false;
-    if (sn_json_peek(json) == '}')
-        return sn_json_take(json, '}');
+    if (sn_st_json_peek(json) == '}')
+        return sn_st_json_take(json, '}');
     do {
         struct entry entry = {0};
         if (!take_text(file, json, &entry.tensor.name) ||
-            !sn_json_take(json, ':'))
+            !sn_st_json_take(json, ':'))
             return false;
         if (strcmp(entry.tensor.name, "__metadata__") == 0) {
             if (metadata)
-                return sn_json_fail(json, "the metadata is there twice");
+                return sn_st_json_fail(json, "the metadata is there twice");
             metadata = true;
             if (!take_metadata(file, json))
                 return false;
@@ -250,7 +252,7 @@ static bool take_header(struct sn_safetensors *file, struct sn_json *json)
         entry.tensor.data = file->buffer + entry.begin;
         if (!add_entry(file, json, &entry))
             return false;
-    } while (sn_json_more(json, '}'));
+    } while (sn_st_json_more(json, '}'));
     return !json->fault;
 }
 
@@ -337,9 +339,9 @@ static enum sn_err read_header(struct sn_safetensors *file,
                             "no safetensors file: the header does not "
                             "start with {");
     struct sn_json json;
-    sn_json_init(&json, header, size);
-    if (take_header(file, &json) && (sn_json_peek(&json), json.at < size))
-        sn_json_fail(&json, "something follows the header's end");
+    sn_st_json_init(&json, header, size);
+    if (take_header(file, &json) && (sn_st_json_peek(&json), json.at < size))
+        sn_st_json_fail(&json, "something follows the header's end");
     if (json.fault)
         return sn_error_set(err, SN_ERR_CORRUPT, "header at byte %zu: %s",
                             json.at, json.fault);

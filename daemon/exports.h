@@ -1,0 +1,26 @@
+/* sn_exports - models of a job's newest weights as files, made when asked for
+ * and kept: <state>/jobs/<id>/models/<arch>-<step>.onnx
+ *
+ * One thread makes them, one after the other. Loop thread.
+ */
+#ifndef SN_DAEMON_EXPORTS_H
+#define SN_DAEMON_EXPORTS_H
+
+#include "daemon/datasets.h"
+#include "daemon/jobs.h"
+#include "daemon/offload.h"
+
+struct sn_exports_config {
+    struct sn_storage *storage; /* all borrowed */
+    struct sn_datasets *datasets;
+    struct sn_offload *thread;
+};
+
+/* SN_ERR_NOTFOUND before the job's first checkpoint. Otherwise `done` on the
+ * loop thread, with a path that stays until the job is deleted. */
+void sn_exports_make(const struct sn_exports_config *config,
+                     const struct sn_job_entry *entry,
+                     const struct sn_arch *arch, enum sn_export_format format,
+                     sn_path_done done, void *arg);
+
+#endif

@@ -1,0 +1,98 @@
+/* The table that the API calls, over the daemon's parts. */
+#include "daemon/state.h"
+
+static const struct sn_job_view *job_get(void *self, const char *id)
+{
+    struct sn_daemon *d = self;
+    const struct sn_job_entry *entry =
+        sn_jobs_find(sn_lifecycle_jobs(d->life), id);
+    return entry == NULL ? NULL : &entry->view;
+}
+
+static size_t job_list(void *self, const struct sn_job_view *const **ret)
+{
+    struct sn_daemon *d = self;
+    return sn_jobs_views(sn_lifecycle_jobs(d->life), ret);
+}
+
+static void job_submit(void *self, const struct sn_submission *submission,
+                       sn_job_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_lifecycle_submit(d->life, submission, done, arg);
+}
+
+static void job_control(void *self, const char *id, enum sn_job_action action,
+                        sn_job_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_lifecycle_control(d->life, id, action, done, arg);
+}
+
+static size_t dataset_list(void *self, const struct sn_dataset_view **ret)
+{
+    struct sn_daemon *d = self;
+    return sn_datasets_list(d->datasets, ret);
+}
+
+static const struct sn_dataset_view *dataset_get(void *self, const char *name)
+{
+    struct sn_daemon *d = self;
+    return sn_datasets_get(d->datasets, name);
+}
+
+static void dataset_register(void *self, const char *name, const char *path,
+                             const char *format, sn_host_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_datasets_register(d->datasets, name, path, format, done, arg);
+}
+
+static void dataset_delete(void *self, const char *name, sn_host_done done,
+                           void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_datasets_delete(d->datasets, name, done, arg);
+}
+
+static void model_export(void *self, const char *id, const struct sn_arch *arch,
+                         enum sn_export_format format, sn_path_done done,
+                         void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_exports_make(&d->exports, sn_jobs_find(sn_lifecycle_jobs(d->life), id),
+                    arch, format, done, arg);
+}
+
+static bool ready(void *self, const char **ret_problem)
+{
+    struct sn_daemon *d = self;
+    const char *problem = NULL;
+    if (sn_storage_failed(d->storage))
+        problem = "the database cannot be written";
+    else if (!sn_lifecycle_has_room(d->life))
+        problem = "no room on the disk";
+    else if (d->stopping)
+        problem = "the daemon is stopping";
+    if (problem != NULL)
+        *ret_problem = problem;
+    return problem == NULL;
+}
+
+void sn_daemon_fill_host(struct sn_daemon *d)
+{
+    d->host = (struct sn_host){
+        .self = d,
+        .storage = d->storage,
+        .job_get = job_get,
+        .job_list = job_list,
+        .job_submit = job_submit,
+        .job_control = job_control,
+        .dataset_list = dataset_list,
+        .dataset_get = dataset_get,
+        .dataset_register = dataset_register,
+        .dataset_delete = dataset_delete,
+        .model_export = model_export,
+        .ready = ready,
+    };
+}

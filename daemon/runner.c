@@ -1,0 +1,231 @@
+#include "daemon/runner.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/reports.h"
+#include "storage/files.h"
+
+enum { MAX_CHECKPOINTS = 4 };
+
+struct sn_runner {
+    struct sn_runner_config config;
+    char *id;
+    struct sn_spec spec;
+    atomic_int stop;
+    pthread_t thread;
+    struct sn_error error; /* the result */
+
+    /* the conductor's */
+    char dir[SN_PATH_MAX];
+    char checkpoint[MAX_CHECKPOINTS][SN_PATH_MAX];
+    int n_checkpoints;
+    struct sn_latency_row *latency;
+    uint32_t n_latency, latency_room;
+    char fingerprint[256];
+    int64_t newest_ms;
+};
+
+/* ---- what storage knows of earlier attempts ---- */
+
+static bool on_checkpoint_row(void *arg, const struct sn_checkpoint *row)
+{
+    struct sn_runner *r = arg;
+    if (sn_files_checkpoint_path(sn_storage_dir(r->config.storage), r->id,
+                                 row->file, r->checkpoint[r->n_checkpoints],
+                                 NULL) == SN_OK)
+        r->n_checkpoints++;
+    return r->n_checkpoints < MAX_CHECKPOINTS;
+}
+
+/* The newest fingerprint's rows: an older one's belong to a machine that is no
+ * more. */
+static bool on_newest_latency(void *arg, const struct sn_latency_record *row)
+{
+    struct sn_runner *r = arg;
+    if (row->time_ms >= r->newest_ms) {
+        r->newest_ms = row->time_ms;
+        snprintf(r->fingerprint, sizeof r->fingerprint, "%s", row->fingerprint);
+    }
+    return true;
+}
+
+static bool on_latency_row(void *arg, const struct sn_latency_record *row)
+{
+    struct sn_runner *r = arg;
+    if (r->n_latency == r->latency_room) {
+        uint32_t room = r->latency_room == 0 ? 256 : 2 * r->latency_room;
+        void *rows = realloc(r->latency, room * sizeof *r->latency);
+        if (rows == NULL)
+            return false; /* what is missing is measured again */
+        r->latency = rows;
+        r->latency_room = room;
+    }
+    struct sn_latency_row *out = &r->latency[r->n_latency];
+    if (strlen(row->key) >= sizeof out->key)
+        return true;
+    strcpy(out->key, row->key);
+    out->median_ns = row->median_ns;
+    out->spread_ns = row->spread_ns;
+    out->samples = (uint32_t)row->samples;
+    r->n_latency++;
+    return true;
+}
+
+static void read_past(void *arg, struct sn_reader *reader)
+{
+    struct sn_runner *r = arg;
+    const char *device = r->spec.search.device;
+    struct sn_error *err = &r->error;
+    if (sn_reader_checkpoints(reader, r->id, on_checkpoint_row, r, err) ||
+        sn_reader_latencies(reader, device, "sparsenas", NULL,
+                            on_newest_latency, r, err))
+        return;
+    if (r->fingerprint[0] != '\0')
+        sn_reader_latencies(reader, device, "sparsenas", r->fingerprint,
+                            on_latency_row, r, err);
+}
+
+/* ---- the conductor ---- */
+
+static enum sn_err run_once(struct sn_runner *r, struct sn_reports *reports,
+                            const struct sn_dataset *data, const char *resume)
+{
+    struct sn_dataset_info info;
+    sn_dataset_info(data, &info);
+    struct sn_run run = {
+        .spec = &r->spec,
+        .data = data,
+        .dir = r->dir,
+        .resume = resume,
+        .stop = &r->stop,
+        .callbacks = sn_reports_callbacks(reports, &info),
+        .latency_rows = r->latency,
+        .n_latency_rows = r->n_latency,
+        .latency_fingerprint = r->fingerprint,
+    };
+    return sn_engine_run(&run, &r->error);
+}
+
+/* From the newest checkpoint that is whole; failing all, from the start. */
+static enum sn_err run_from_newest(struct sn_runner *r,
+                                   struct sn_reports *reports,
+                                   const struct sn_dataset *data)
+{
+    for (int i = 0; i < r->n_checkpoints; i++) {
+        enum sn_err code = run_once(r, reports, data, r->checkpoint[i]);
+        if (code != SN_ERR_CORRUPT)
+            return code;
+        sn_log(SN_LOG_WARN, "jobs",
+               i + 1 < r->n_checkpoints
+                   ? "a checkpoint is damaged: trying the one before"
+                   : "a checkpoint is damaged: starting from the beginning",
+               "id", r->id, "path", r->checkpoint[i], "problem",
+               r->error.message, NULL);
+    }
+    return run_once(r, reports, data, NULL);
+}
+
+static enum sn_err conduct(struct sn_runner *r)
+{
+    const struct sn_dataset *data;
+    struct sn_reports *reports;
+    struct sn_error late = {0};
+    const char *state_dir = sn_storage_dir(r->config.storage);
+    enum sn_err code = sn_files_make_job_dir(state_dir, r->id, &r->error);
+    if (code == SN_OK)
+        code = sn_storage_read_wait(r->config.storage, read_past, r, &r->error);
+    if (code == SN_OK)
+        code = r->error.code;
+    if (code == SN_OK)
+        code =
+            sn_files_checkpoint_path(state_dir, r->id, "x", r->dir, &r->error);
+    if (code != SN_OK)
+        return code;
+    *strrchr(r->dir, '/') = '\0';
+    code = sn_datasets_acquire(r->config.datasets, r->spec.dataset, &data,
+                               &r->error);
+    if (code != SN_OK)
+        return code;
+    code = sn_reports_new(&r->config, &reports, &r->error);
+    if (code != SN_OK)
+        goto out_data;
+    code = run_from_newest(r, reports, data);
+    if (sn_reports_finish(reports, &late) != SN_OK &&
+        (code == SN_OK || code == SN_ERR_STOPPED)) {
+        r->error = late;
+        code = late.code;
+    }
+    sn_reports_free(reports);
+out_data:
+    sn_datasets_release(r->config.datasets, data);
+    return code;
+}
+
+static void deliver_end(void *arg)
+{
+    struct sn_runner *r = arg;
+    const struct sn_runner_owner *owner = r->config.owner;
+    owner->on_finished(owner->arg, r->id, &r->error);
+}
+
+static void *conductor(void *arg)
+{
+    struct sn_runner *r = arg;
+    /* Linux: of this thread alone, and of the workers that it starts. */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), r->config.nice);
+    enum sn_err code = conduct(r);
+    if (code == SN_OK)
+        r->error = (struct sn_error){.code = SN_OK};
+    r->error.code = code;
+    sn_mailbox_post(r->config.box, deliver_end, r);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+enum sn_err sn_runner_start(const struct sn_runner_config *config,
+                            struct sn_runner **ret, struct sn_error *err)
+{
+    struct sn_runner *r = calloc(1, sizeof *r);
+    char *id = strdup(config->id);
+    if (r == NULL || id == NULL) {
+        free(r);
+        free(id);
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for a job");
+    }
+    r->config = *config;
+    r->spec = *config->spec;
+    r->id = id;
+    r->config.id = id;
+    r->config.spec = &r->spec;
+    int rc = pthread_create(&r->thread, NULL, conductor, r);
+    if (rc != 0) {
+        free(id);
+        free(r);
+        return sn_error_errno(err, rc, "starting a job's thread");
+    }
+    pthread_setname_np(r->thread, "conductor");
+    *ret = r;
+    return SN_OK;
+}
+
+void sn_runner_stop(struct sn_runner *runner, bool now)
+{
+    if (now || atomic_load(&runner->stop) == 0)
+        atomic_store(&runner->stop, now ? 2 : 1);
+}
+
+void sn_runner_free(struct sn_runner *runner)
+{
+    if (runner == NULL)
+        return;
+    pthread_join(runner->thread, NULL);
+    free(runner->latency);
+    free(runner->id);
+    free(runner);
+}
