@@ -143,8 +143,7 @@ char *sn_json_predictor(const struct sn_predictor_report *report)
     sn_json_put(o, "step", integer(report->step));
     sn_json_put(o, "n", json_integer(report->n));
     sn_json_put(o, "tau", sn_json_number(report->tau));
-    sn_json_put(o, "tau_ci90",
-                sn_json_interval(report->tau_lo, report->tau_hi));
+    sn_json_put(o, "tau_ci", sn_json_interval(report->tau_lo, report->tau_hi));
     sn_json_put(o, "spearman", sn_json_number(report->spearman));
     sn_json_put(o, "mae", sn_json_number(report->mae));
     sn_json_put(o, "spread", sn_json_number(report->spread));

@@ -34,13 +34,19 @@ static void *read_of_job(struct sn_request *rq, size_t size,
     return read;
 }
 
-static void put_page(json_t *body, json_t *items, size_t limit, json_int_t last)
+static void put_page_as(json_t *body, const char *name, json_t *items,
+                        size_t limit, json_int_t last)
 {
     char cursor[32];
     bool full = json_array_size(items) == limit && limit > 0;
     snprintf(cursor, sizeof cursor, "%lld", (long long)last);
-    sn_json_put(body, "items", items);
+    sn_json_put(body, name, items);
     sn_json_put(body, "next_cursor", sn_json_string(full ? cursor : NULL));
+}
+
+static void put_page(json_t *body, json_t *items, size_t limit, json_int_t last)
+{
+    put_page_as(body, "items", items, limit, last);
 }
 
 /* ---- series ---- */
@@ -286,14 +292,17 @@ struct subspace_read {
 static bool see_subspace(void *arg, const struct sn_subspace *row)
 {
     struct subspace_read *r = arg;
-    json_t *body = r->read.body;
+    json_t *body = r->read.body, *rule = sn_json_stored(row->rule);
     r->id = row->id;
     r->rounds++;
+    json_object_clear(body);
+    if (json_is_object(rule))
+        json_object_update(body, rule);
+    json_decref(rule);
     sn_json_put(body, "round", json_integer(row->round));
     sn_json_put(body, "step", json_integer(row->step));
     sn_json_put(body, "scored", json_integer(row->n_scored));
     sn_json_put(body, "size", json_integer(row->n_members));
-    sn_json_put(body, "rule", sn_json_stored(row->rule));
     sn_json_put(body, "time", sn_json_number((double)row->time_ms / 1000));
     return true;
 }
@@ -322,7 +331,7 @@ static void build_subspace(struct sn_read *read, struct sn_reader *reader)
                                             add_member, r, &err) != SN_OK))
         sn_read_failed(read, &err);
     sn_json_put(read->body, "rounds", json_integer(r->rounds));
-    put_page(read->body, r->items, (size_t)r->limit, r->last);
+    put_page_as(read->body, "members", r->items, (size_t)r->limit, r->last);
 }
 
 void sn_get_subspace(struct sn_request *rq)
