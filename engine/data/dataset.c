@@ -26,11 +26,12 @@ static enum sn_err read_first(const char *dir, const char *stem, int lo_rank,
             if (n < 0 || (size_t)n >= sizeof path)
                 return sn_error_set(err, SN_ERR_INVALID,
                                     "the folder's path is too long");
-            enum sn_err rc = sn_idx_read(path, max_bytes, ret, err);
+            struct sn_error why = {0}; /* of a name that need not be there */
+            enum sn_err rc = sn_idx_read(path, max_bytes, ret, &why);
             if (rc == SN_ERR_NOTFOUND)
                 continue;
             if (rc != SN_OK)
-                return rc;
+                return sn_error_set(err, rc, "%s", why.message);
             if (ret->rank >= lo_rank && ret->rank <= hi_rank)
                 return SN_OK;
             free(ret->data);
