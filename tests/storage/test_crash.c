@@ -201,7 +201,7 @@ static int fail_in_child(const char *dir)
     if (before != SN_OK || setrlimit(RLIMIT_FSIZE, &limit) != 0)
         return 2;
     append(st, 2 << 20, &during);
-    while (!sn_storage_failed(st))
+    for (int i = 0; i < 10000 && !sn_storage_failed(st); i++)
         usleep(1000);
     if (sn_storage_probe(st, NULL, NULL) != SN_ERR_IO)
         return 3;

@@ -421,16 +421,28 @@ static void test_shared_tables(void **state)
 
 /* ---- readers beside the writer ---- */
 
-static void count_points(void *arg, struct sn_reader *r)
+static void read_newest(void *arg, struct sn_reader *r)
 {
-    struct seen first = {0}, second = {0};
-    struct sn_event_query q = {0};
-    sn_reader_event_bounds(r, &first.number, &(int64_t){0}, NULL);
-    sn_reader_events(r, &q, see_event, &second, NULL);
-    sn_reader_event_bounds(r, &second.number, &(int64_t){0}, NULL);
-    /* one state of the database for the whole call */
-    assert_int_equal(first.number, second.number);
-    *(int64_t *)arg = first.number;
+    int64_t oldest = 0;
+    assert_int_equal(sn_reader_event_bounds(r, arg, &oldest, NULL), SN_OK);
+}
+
+struct around {
+    struct sn_storage *st;
+    int64_t before, written, after;
+};
+
+/* Between two queries the writer commits: the reader must not see it. */
+static void read_around_a_write(void *arg, struct sn_reader *r)
+{
+    struct around *a = arg;
+    struct sn_event event = {.type = "t"};
+    struct help_wait *wait = help_wait_new();
+    struct sn_write w = help_write(wait, &event, 1);
+    read_newest(&a->before, r);
+    if (sn_storage_append_events(a->st, &w, NULL) == SN_OK)
+        a->written = help_wait_end(wait).last_event;
+    read_newest(&a->after, r);
 }
 
 static void store_last(void *arg, const struct sn_written *result)
@@ -450,10 +462,14 @@ static void test_beside_the_writer(void **state)
         for (int k = 0; k < 5; k++)
             assert_int_equal(sn_storage_append_events(st, &w, NULL), SN_OK);
         int64_t acknowledged = atomic_load(&committed), seen = 0;
-        sn_storage_read_wait(st, count_points, &seen, NULL);
+        sn_storage_read_wait(st, read_newest, &seen, NULL);
         assert_true(seen >= acknowledged && seen >= before);
         before = seen;
     }
+    struct around around = {.st = st};
+    sn_storage_read_wait(st, read_around_a_write, &around, NULL);
+    assert_true(around.written > around.before);
+    assert_int_equal(around.after, around.before);
     sn_storage_close(st);
 }
 

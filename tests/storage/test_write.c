@@ -35,6 +35,17 @@ static void note_order(void *arg, const struct sn_written *result)
     o->last_event = result->last_event;
 }
 
+static bool take_count(void *arg, const char *name, int64_t count)
+{
+    *(int64_t *)arg = count;
+    return false; /* "loss" comes before "rate" */
+}
+
+static void read_names(void *arg, struct sn_reader *r)
+{
+    sn_reader_series_names(r, "job", take_count, arg, NULL);
+}
+
 static void test_groups(void **state)
 {
     enum { N = 3000 };
@@ -50,17 +61,20 @@ static void test_groups(void **state)
                              .n_events = 2,
                              .done = note_order,
                              .arg = &items[i]};
-        struct sn_point point = {.job = i % 10 == 3 ? "nobody" : "job",
-                                 .name = "loss",
-                                 .step = i,
-                                 .value = i};
-        assert_int_equal(sn_storage_put_points(st, &point, 1, &w, NULL), SN_OK);
+        /* where the second point fails, the first must go too */
+        struct sn_point points[] = {
+            {.job = "job", .name = "loss", .step = i, .value = i},
+            {.job = i % 10 == 3 ? "nobody" : "job", .name = "rate"}};
+        assert_int_equal(sn_storage_put_points(st, points, 2, &w, NULL), SN_OK);
     }
     help_flush(st);
     assert_int_equal(order.next, N);
     assert_true(order.is_ordered);
     assert_int_equal(order.n_failed, N / 10);
     assert_int_equal(order.last_event, 2 * (N - N / 10));
+    int64_t n_points = 0;
+    sn_storage_read_wait(st, read_names, &n_points, NULL);
+    assert_int_equal(n_points, N - N / 10);
     sn_storage_close(st);
 }
 
