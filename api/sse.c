@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "api/json.h"
 
@@ -24,6 +25,7 @@ struct sn_stream {
     struct sn_stream *next, **link_at; /* in api->streams; NULL once gone */
     struct sn_api *api;
     struct MHD_Connection *connection;
+    int fd;
     unsigned refs;
     char job[SN_ID_MAX]; /* "" = all */
     const char *types[TYPES_MAX];
@@ -52,22 +54,25 @@ static void wake(struct sn_stream *s)
     sn_server_wake(s->api->server);
 }
 
+/* Cuts the connection too: a client that does not read would let MHD wait for
+ * room to write. */
 static void drop(struct sn_stream *s)
 {
     s->ended = s->dropped = true;
+    shutdown(s->fd, SHUT_RDWR);
     wake(s);
 }
 
 static void append(struct sn_stream *s, const char *bytes, size_t n)
 {
-    if (s->ended)
+    if (s->ended || n == 0)
         return;
     size_t unsent = s->end - s->begin;
     if (unsent + n > s->api->limits.stream_backlog) {
         drop(s);
         return;
     }
-    if (s->end + n > s->room) {
+    if (s->end + n > s->room && s->begin > 0) {
         memmove(s->backlog, s->backlog + s->begin, unsent);
         s->begin = 0;
         s->end = unsent;
@@ -336,7 +341,10 @@ static void open_stream(struct sn_request *rq, struct sn_stream *s,
     static const char hello[] = "retry: 2000\n: hello\n\n";
     struct sn_api *api = rq->api;
     s->api = api;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        rq->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     s->connection = rq->connection;
+    s->fd = info != NULL ? info->connect_fd : -1;
     s->refs = 1;
     s->replaying = last >= 0;
     s->sent = last >= 0 ? last : api->newest_event;
@@ -421,11 +429,21 @@ void sn_api_publish(struct sn_api *api, const struct sn_event *event)
     free(text);
 }
 
+/* MHD does not watch a suspended connection, so a client that has gone would
+ * keep its place until two heartbeats have failed. */
+static bool has_hung_up(const struct sn_stream *s)
+{
+    char byte;
+    return s->suspended && recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void sn_sse_tick(struct sn_api *api)
 {
     uint64_t now = sn_server_now();
     for (struct sn_stream *s = api->streams; s != NULL; s = s->next) {
-        if (now - s->last_write >= api->limits.heartbeat_ms)
+        if (has_hung_up(s))
+            drop(s);
+        else if (now - s->last_write >= api->limits.heartbeat_ms)
             append(s, ": \n\n", 4);
     }
 }
