@@ -111,13 +111,17 @@ static bool make_draft(struct sn_request *rq, struct draft *d,
 
 static void reply_forecast(struct sn_request *rq, const struct draft *d)
 {
-    json_t *body = json_object(), *f = json_object();
+    json_t *body = json_object(), *f = json_object(), *phases = json_object();
     sn_json_put(body, "spec", sn_json_stored(d->resolved));
     sn_json_put(f, "memory_bytes", sn_json_number(d->forecast.memory_bytes));
     sn_json_put(f, "disk_bytes", sn_json_number(d->forecast.disk_bytes));
     sn_json_put(f, "macs", sn_json_number(d->forecast.macs));
     sn_json_put(f, "images", sn_json_number(d->forecast.images));
     sn_json_put(f, "seconds", sn_json_number(d->forecast.seconds));
+    for (int i = 0; i < SN_PHASE_KINDS; i++)
+        sn_json_put(phases, sn_phase_names[i],
+                    sn_json_number(d->forecast.phase_macs[i]));
+    sn_json_put(f, "phase_macs", phases);
     sn_json_put(body, "forecast", f);
     sn_reply_json(rq, 200, body);
 }

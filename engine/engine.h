@@ -114,16 +114,6 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
                             const struct sn_dataset_info *data,
                             struct sn_error *err);
 
-/* What a job will take, from the resolved spec. */
-struct sn_forecast {
-    double memory_bytes, disk_bytes, macs, images, seconds;
-};
-enum sn_err sn_spec_forecast(const struct sn_spec *spec,
-                             const struct sn_dataset_info *data,
-                             struct sn_forecast *ret, struct sn_error *err);
-
-/* ---- what a run reports ---- */
-
 enum sn_phase_kind {
     SN_PHASE_PREPARE,
     SN_PHASE_WARMUP,
@@ -136,6 +126,17 @@ enum sn_phase_kind {
     SN_PHASE_KINDS
 };
 extern const char *const sn_phase_names[SN_PHASE_KINDS]; /* "prepare", ... */
+
+/* What a job will take, from the resolved spec. */
+struct sn_forecast {
+    double memory_bytes, disk_bytes, macs, images, seconds;
+    double phase_macs[SN_PHASE_KINDS]; /* a training step is 3 x forward */
+};
+enum sn_err sn_spec_forecast(const struct sn_spec *spec,
+                             const struct sn_dataset_info *data,
+                             struct sn_forecast *ret, struct sn_error *err);
+
+/* ---- what a run reports ---- */
 
 struct sn_phase_report {
     enum sn_phase_kind kind;

@@ -140,8 +140,10 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     sn_budget_space_macs(space, data->channels, data->classes, &macs);
     sn_budget_phase_macs(spec, &macs, phase);
     ret->macs = 0;
-    for (int i = 0; i < SN_PHASE_KINDS; i++)
+    for (int i = 0; i < SN_PHASE_KINDS; i++) {
         ret->macs += phase[i];
+        ret->phase_macs[i] = phase[i];
+    }
     ret->images = spec->epochs * spec->train.train_limit;
 
     sn_arch_largest(space, &arch);
