@@ -12,8 +12,7 @@
 
 #include <jansson.h>
 
-#include "engine/space/plan.h"
-#include "engine/space/space.h"
+#include "engine/engine.h"
 
 struct sn_problem;
 

@@ -59,15 +59,15 @@ enum sn_err sn_error_wrap(struct sn_error *err, const char *fmt, ...)
 {
     if (err == NULL)
         return SN_ERR_INTERNAL;
-    char old[sizeof err->message];
-    memcpy(old, err->message, sizeof old);
+    char prefix[sizeof err->message];
+    char whole[2 * sizeof err->message + 2];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(err->message, sizeof err->message, fmt, ap);
+    vsnprintf(prefix, sizeof prefix, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof err->message)
-        snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s",
-                 old);
+    snprintf(whole, sizeof whole, "%s: %s", prefix, err->message);
+    whole[sizeof err->message - 1] = '\0';
+    memcpy(err->message, whole, sizeof err->message);
     return err->code;
 }
 
