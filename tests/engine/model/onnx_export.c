@@ -1,0 +1,212 @@
+/* Writes what onnx_test.mjs compares: networks extracted from stirred
+ * supernets as ONNX files, each beside images and the engine's own logits.
+ *
+ *   onnx_export FOLDER
+ *
+ * FOLDER/cases.txt has a line a network: name, images, channels, pixels a side,
+ * classes. name.onnx is the file, name.input the images ([n][c][r][r], f32),
+ * name.logits the engine's answer ([n][classes], f32). In every other case the
+ * graph normalises by itself, and the images are pixels in 0..1.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/onnx.h"
+#include "engine/net/static.h"
+#include "engine/rng.h"
+
+enum { IMAGES = 3, CALIBRATION = 16, CASES = 6 };
+
+static const float mean[3] = {0.49f, 0.48f, 0.45f};
+static const float std[3] = {0.25f, 0.24f, 0.26f};
+
+struct lab {
+    struct sn_compute *compute;
+    struct sn_cx *cx;
+    const struct sn_space *space;
+    int channels, classes;
+    size_t image; /* floats */
+    struct sn_supernet *net;
+    struct sn_subnet *sub;
+    struct sn_workspace *ws;
+    struct sn_bn_stats *stats;
+    struct sn_arena arena;
+    float *pixels, *images, *logits; /* images: normalised */
+};
+
+static void must(enum sn_err code, const struct sn_error *err)
+{
+    if (code == SN_OK)
+        return;
+    fprintf(stderr, "onnx_export: %s\n", err->message);
+    exit(1);
+}
+
+static void lab_open(struct lab *lab)
+{
+    struct sn_error err;
+    must(sn_compute_new(NULL, &lab->compute, &err), &err);
+    must(sn_cx_new(lab->compute, &lab->cx, &err), &err);
+    must(sn_supernet_new(lab->compute, lab->space, lab->channels, lab->classes,
+                         7, &lab->net, &err),
+         &err);
+    must(sn_subnet_new(lab->net, &lab->sub, &err), &err);
+    must(sn_workspace_new(lab->net, 1, CALIBRATION, &lab->ws, &err), &err);
+    must(sn_bn_stats_new(lab->net, &lab->stats, &err), &err);
+    lab->image =
+        (size_t)lab->channels * lab->space->resolution * lab->space->resolution;
+    size_t images = CALIBRATION * lab->image;
+    size_t logits = IMAGES * sn_net_logit_stride(lab->net);
+    must(sn_arena_init(&lab->arena,
+                       (2 * sn_arena_round(images) + sn_arena_round(logits)) *
+                           sizeof(float),
+                       &err),
+         &err);
+    lab->pixels = sn_arena_floats(&lab->arena, images);
+    lab->images = sn_arena_floats(&lab->arena, images);
+    lab->logits = sn_arena_floats(&lab->arena, logits);
+}
+
+static void lab_close(struct lab *lab)
+{
+    sn_arena_close(&lab->arena);
+    sn_bn_stats_free(lab->stats);
+    sn_workspace_free(lab->ws);
+    sn_subnet_free(lab->sub);
+    sn_supernet_free(lab->net);
+    sn_cx_free(lab->cx);
+    sn_compute_free(lab->compute);
+}
+
+/* Scales, shifts and biases off their start, so that none can be forgotten. */
+static void stir(struct lab *lab)
+{
+    const struct sn_tensor *tensor;
+    size_t n = sn_supernet_tensors(lab->net, &tensor);
+    float *weights = sn_supernet_weights(lab->net);
+    for (size_t t = 0; t < n; t++) {
+        struct sn_rng rng = sn_rng_make(3, SN_STREAM_TEST, t);
+        for (size_t i = 0; !tensor[t].decays && i < tensor[t].count; i++)
+            weights[tensor[t].offset + i] += 0.2f * (float)sn_rng_normal(&rng);
+    }
+}
+
+static void draw_images(struct lab *lab)
+{
+    struct sn_rng rng = sn_rng_make(4, SN_STREAM_TEST, 0);
+    size_t plane =
+        (size_t)lab->space->resolution * (size_t)lab->space->resolution;
+    for (size_t i = 0; i < CALIBRATION * lab->image; i++) {
+        size_t c = i / plane % (size_t)lab->channels;
+        lab->pixels[i] = (float)sn_rng_uniform(&rng);
+        lab->images[i] = (lab->pixels[i] - mean[c]) / std[c];
+    }
+}
+
+static void choose(const struct lab *lab, int i, struct sn_arch *ret)
+{
+    struct sn_rng rng = sn_rng_make(6, SN_STREAM_TEST, (uint64_t)i);
+    struct sn_limits all;
+    sn_limits_all(lab->space, &all);
+    if (i == 0)
+        sn_arch_largest(lab->space, ret);
+    else if (i == 1)
+        sn_arch_smallest(lab->space, ret);
+    else
+        sn_arch_sample(lab->space, &all, &rng, ret);
+}
+
+static FILE *open_in(const char *folder, const char *name, const char *end,
+                     const char *mode)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s%s", folder, name, end);
+    FILE *f = fopen(path, mode);
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    return f;
+}
+
+static void write_floats(FILE *f, const float *x, size_t n)
+{
+    if (fwrite(x, sizeof(*x), n, f) != n) {
+        perror("onnx_export");
+        exit(1);
+    }
+}
+
+static void write_case(const struct lab *lab, const char *folder,
+                       const char *name, bool inside)
+{
+    size_t stride = sn_net_logit_stride(lab->net);
+    FILE *f = open_in(folder, name, ".input", "wb");
+    write_floats(f, inside ? lab->pixels : lab->images, IMAGES * lab->image);
+    fclose(f);
+    f = open_in(folder, name, ".logits", "wb");
+    for (size_t i = 0; i < IMAGES; i++)
+        write_floats(f, lab->logits + i * stride, (size_t)lab->classes);
+    fclose(f);
+    f = open_in(folder, "cases", ".txt", "a");
+    fprintf(f, "%s %d %d %d %d\n", name, IMAGES, lab->channels,
+            lab->space->resolution, lab->classes);
+    fclose(f);
+}
+
+static void export_one(struct lab *lab, const char *folder, int i)
+{
+    struct sn_arch arch;
+    struct sn_static *net = NULL;
+    struct sn_static_space *memory = NULL;
+    struct sn_error err;
+    char id[SN_ARCH_ID_MAX], name[96], path[512];
+    bool inside = i % 2;
+    choose(lab, i, &arch);
+    sn_arch_encode(lab->space, &arch, id);
+    sn_subnet_bind(lab->sub, NULL, &arch);
+    sn_bn_stats_reset(lab->stats);
+    sn_subnet_calibrate(lab->sub, lab->cx, lab->ws, lab->images, CALIBRATION,
+                        lab->stats);
+    must(sn_static_new(lab->sub, lab->stats, &net, &err), &err);
+    const struct sn_folded_net *folded = sn_static_folded(net);
+    must(
+        sn_static_space_new(lab->compute, &folded->plan, IMAGES, &memory, &err),
+        &err);
+    sn_static_forward(net, lab->cx, memory, lab->images, IMAGES, lab->logits);
+    must(sn_cx_take_error(lab->cx, &err), &err);
+    snprintf(name, sizeof(name), "%s-%d", lab->space->name, i);
+    snprintf(path, sizeof(path), "%s/%s.onnx", folder, name);
+    struct sn_identity identity = {.arch = id, .space = lab->space->name};
+    must(sn_onnx_write(path, folded, &identity, inside ? mean : NULL,
+                       inside ? std : NULL, &err),
+         &err);
+    write_case(lab, folder, name, inside);
+    sn_static_space_free(memory);
+    sn_static_free(net);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *space;
+        int channels, classes;
+    } labs[] = {{"mbv3-tiny", 1, 10}, {"mbv3-cifar", 3, 37}};
+    if (argc != 2) {
+        fprintf(stderr, "usage: onnx_export FOLDER\n");
+        return 2;
+    }
+    for (size_t l = 0; l < sizeof(labs) / sizeof(*labs); l++) {
+        struct lab lab = {.space = sn_space_find(labs[l].space),
+                          .channels = labs[l].channels,
+                          .classes = labs[l].classes};
+        lab_open(&lab);
+        stir(&lab);
+        draw_images(&lab);
+        for (int i = 0; i < CASES; i++)
+            export_one(&lab, argv[1], i);
+        lab_close(&lab);
+    }
+    return 0;
+}
