@@ -23,11 +23,11 @@ struct sn_job_view {
     const char *spec_given_json, *spec_resolved_json, *labels_json;
     double created, started, ended; /* Unix seconds, NAN if not yet */
     struct sn_progress progress;
-    double best_accuracy; /* NAN until there is one */
-    uint64_t evaluations; /* counted so far */
+    double best_accuracy;     /* NAN until there is one */
+    uint64_t evaluations;     /* counted so far */
     uint64_t checkpoint_step; /* 0: none yet */
-    char xxh3[17];        /* of the supernet's weights at that step */
-    uint64_t revision;    /* grows with each change: ETag */
+    char xxh3[17];            /* of the supernet's weights at that step */
+    uint64_t revision;        /* grows with each change: ETag */
 };
 
 struct sn_dataset_view {
@@ -44,8 +44,12 @@ struct sn_submission {
     const char *body_xxh3;       /* to tell a reused key from a repeat */
 };
 
-enum sn_job_action { SN_JOB_PAUSE, SN_JOB_RESUME, SN_JOB_CANCEL,
-                     SN_JOB_DELETE };
+enum sn_job_action {
+    SN_JOB_PAUSE,
+    SN_JOB_RESUME,
+    SN_JOB_CANCEL,
+    SN_JOB_DELETE
+};
 
 /* `id` is of the job concerned; repeated: an earlier request with that key. */
 typedef void (*sn_job_done)(void *arg, const struct sn_error *err,
@@ -75,8 +79,7 @@ struct sn_host {
                            void *arg);
 
     /* The path of a model of the job's newest weights, made if need be. */
-    void (*model_export)(void *self, const char *id,
-                         const struct sn_arch *arch,
+    void (*model_export)(void *self, const char *id, const struct sn_arch *arch,
                          enum sn_export_format format, sn_path_done done,
                          void *arg);
 

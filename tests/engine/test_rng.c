@@ -61,9 +61,9 @@ static void test_shuffle_is_a_permutation(void **state)
 static void test_errors_carry_their_field(void **state)
 {
     struct sn_error e;
-    assert_int_equal(sn_error_at(&e, SN_ERR_RANGE, "/epochs", "%d is too many",
-                                 9),
-                     SN_ERR_RANGE);
+    assert_int_equal(
+        sn_error_at(&e, SN_ERR_RANGE, "/epochs", "%d is too many", 9),
+        SN_ERR_RANGE);
     assert_string_equal(e.pointer, "/epochs");
     sn_error_wrap(&e, "job %s", "a");
     assert_string_equal(e.message, "job a: 9 is too many");
