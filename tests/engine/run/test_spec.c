@@ -1,0 +1,217 @@
+/* Specs: all defaults together make a job that can run on images like
+ * Fashion-MNIST's; each thing that cannot run is refused naming its field, and
+ * leaves the spec as it was.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+
+static const struct sn_dataset_info fashion = {.channels = 1,
+                                               .height = 28,
+                                               .width = 28,
+                                               .classes = 10,
+                                               .train = 60000,
+                                               .test = 10000};
+
+static void defaults_resolve(void **state)
+{
+    struct sn_spec s, again;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_string_equal(s.space, "mbv3-tiny");
+    assert_int_equal(s.train.holdout, 10000);
+    assert_int_equal(s.train.train_limit, 50000);
+    assert_true(s.train.workers >= 1);
+    assert_in_range(s.sparsenas.probes, 40, 150);
+    assert_in_range(s.search.evaluations, 20, 100);
+    assert_int_equal(s.sparsenas.subspace_size, 1701);
+    assert_true(s.sparsenas.warmup_epochs > 1.79 &&
+                s.sparsenas.warmup_epochs < 1.81);
+    assert_true(s.sparsenas.probe_images + s.search.images <= s.train.holdout);
+
+    again = s;
+    assert_int_equal(sn_spec_resolve(&again, &fashion, &err), SN_OK);
+    assert_memory_equal(&again, &s, sizeof s);
+}
+
+static void short_jobs_warm_up_long_enough(void **state)
+{
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    s.epochs = 2;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    /* 200 updates of 128 images, of 50000 */
+    assert_true(s.sparsenas.warmup_epochs > 0.511 &&
+                s.sparsenas.warmup_epochs < 0.513);
+}
+
+static void small_sets_shrink_what_needs_images(void **state)
+{
+    struct sn_dataset_info few = fashion;
+    struct sn_spec s;
+    struct sn_error err = {0};
+    few.train = 600;
+    sn_spec_defaults(&s);
+    assert_int_equal(sn_spec_resolve(&s, &few, &err), SN_OK);
+    assert_int_equal(s.train.holdout, 100);
+    assert_int_equal(s.sparsenas.probe_images, 50);
+    assert_int_equal(s.search.images, 50);
+    assert_int_equal(s.sparsenas.probe_calibration, 500);
+    assert_int_equal(s.search.calibration, 500);
+}
+
+static void unknown_space(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->space, sizeof s->space, "mbv9");
+}
+
+static void wrong_image_size(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    d->height = d->width = 17;
+}
+
+static void holdout_too_small(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->train.holdout = 19;
+}
+
+static void holdout_too_large(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->train.holdout = 30001;
+}
+
+static void set_too_small(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    d->train = 100;
+}
+
+static void batch_over_images(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->train.train_limit = 127;
+}
+
+static void uneven_shards(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->train.shard_size = 48;
+}
+
+static void subspace_of_one(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.subspace_size = 1;
+}
+
+static void warmup_of_all(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.warmup_epochs = s->epochs;
+}
+
+static void too_few_steps(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->epochs = 0.01;
+    s->train.batch_size = 4096;
+}
+
+static void too_few_probes(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.probes = 9;
+}
+
+static void too_few_evaluations(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->search.evaluations = 9;
+}
+
+static void unknown_device(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->search.device, sizeof s->search.device, "phone");
+}
+
+static void each_refusal_names_its_field(void **state)
+{
+    const struct {
+        void (*spoil)(struct sn_spec *s, struct sn_dataset_info *d);
+        const char *pointer;
+        enum sn_err code;
+    } list[] = {
+        {unknown_space, "/space", SN_ERR_NOTFOUND},
+        {wrong_image_size, "/space", SN_ERR_INVALID},
+        {holdout_too_small, "/train/holdout", SN_ERR_RANGE},
+        {holdout_too_large, "/train/holdout", SN_ERR_RANGE},
+        {set_too_small, "/train/holdout", SN_ERR_RANGE},
+        {batch_over_images, "/train/batch_size", SN_ERR_RANGE},
+        {uneven_shards, "/train/shard_size", SN_ERR_INVALID},
+        {subspace_of_one, "/sparsenas/subspace_size", SN_ERR_RANGE},
+        {warmup_of_all, "/sparsenas/warmup_epochs", SN_ERR_RANGE},
+        {too_few_steps, "/epochs", SN_ERR_RANGE},
+        {too_few_probes, "/sparsenas/probes", SN_ERR_RANGE},
+        {too_few_evaluations, "/search/evaluations", SN_ERR_RANGE},
+        {unknown_device, "/search/device", SN_ERR_NOTFOUND},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        struct sn_spec s, before;
+        struct sn_dataset_info d = fashion;
+        struct sn_error err = {0};
+        sn_spec_defaults(&s);
+        list[i].spoil(&s, &d);
+        before = s;
+        enum sn_err rc = sn_spec_resolve(&s, &d, &err);
+        if (rc != list[i].code || strcmp(err.pointer, list[i].pointer) != 0)
+            fail_msg("%zu: %s at '%s', not %s", i, sn_err_name(rc), err.pointer,
+                     list[i].pointer);
+        assert_true(err.message[0] != '\0');
+        assert_memory_equal(&s, &before, sizeof s);
+    }
+}
+
+/* Defaults lie within the ranges that the table tells everybody. */
+static void defaults_are_in_range(void **state)
+{
+    size_t n;
+    const struct sn_field *f = sn_spec_fields(&n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(f[i].pointer[0], '/');
+        assert_true(f[i].help[0] != '\0');
+        if (f[i].type == SN_FIELD_INT || f[i].type == SN_FIELD_INT64 ||
+            f[i].type == SN_FIELD_DOUBLE)
+            if (!(f[i].initial >= f[i].min && f[i].initial <= f[i].max))
+                fail_msg("%s", f[i].pointer);
+    }
+}
+
+static void forecast_grows_with_epochs(void **state)
+{
+    struct sn_forecast a, b;
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(sn_spec_forecast(&s, &fashion, &a, &err), SN_OK);
+    s.epochs *= 2;
+    assert_int_equal(sn_spec_forecast(&s, &fashion, &b, &err), SN_OK);
+    assert_true(a.memory_bytes > 47e6 && a.disk_bytes > 0);
+    assert_true(b.macs > 1.5 * a.macs && b.images > 1.9 * a.images &&
+                b.seconds > a.seconds);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_resolve),
+        cmocka_unit_test(short_jobs_warm_up_long_enough),
+        cmocka_unit_test(small_sets_shrink_what_needs_images),
+        cmocka_unit_test(each_refusal_names_its_field),
+        cmocka_unit_test(defaults_are_in_range),
+        cmocka_unit_test(forecast_grows_with_epochs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
