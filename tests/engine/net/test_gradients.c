@@ -16,7 +16,7 @@
 #include "tests/engine/net/fixture.h"
 #include "tests/engine/net/netref.h"
 
-enum { IMAGES = 8, ARCHITECTURES = 22 };
+enum { IMAGES = 4, ARCHITECTURES = 22 };
 
 static const struct sn_ref_loss ref_loss = {.n = IMAGES,
                                             .classes = 10,
