@@ -1,5 +1,6 @@
 #include "daemon/changes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

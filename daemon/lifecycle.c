@@ -1,6 +1,7 @@
 #include "daemon/lifecycle.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
