@@ -1,0 +1,155 @@
+// Proves that what keeps the daemon from working is said plainly, with an exit
+// code that is not 0 and nothing damaged: a second daemon on the state folder, a
+// port in use, a folder that cannot be written, settings and options that are
+// wrong; and that damaged images are refused with the file named while the
+// daemon serves, and a full disk pauses jobs until there is room.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Daemon, images, makeFolder, runOnce, smallSpec } from './harness.mjs';
+
+/** @type {Daemon} */
+let d;
+/** @type {string} */
+let allowed;
+
+before(async () => {
+  const folder = await makeFolder();
+  allowed = join(folder, 'allowed');
+  await mkdir(allowed);
+  const config = join(folder, 'sparsenas.conf');
+  await writeFile(config, `[datasets]\nallowed = ${allowed}\n`);
+  d = await new Daemon(folder, ['--config', config]).start();
+});
+after(() => d.clear());
+
+test('a second daemon on the state folder is refused', async () => {
+  const { code, text } = await runOnce(['--state-dir', d.state, '--listen', '127.0.0.1:0']);
+  assert.equal(code, 1);
+  assert.match(text, /another sparsenasd .* uses this state folder/);
+  assert.equal((await d.call('/readyz')).status, 200);
+});
+
+test('a port in use is refused', async () => {
+  const port = new URL(d.base).port;
+  const { code, text } = await runOnce(['--state-dir', join(d.folder, 'other'), '--listen', `127.0.0.1:${port}`]);
+  assert.equal(code, 1);
+  assert.match(text, new RegExp(`127\\.0\\.0\\.1:${port} is in use`));
+});
+
+test('a state folder that cannot be written is refused', async () => {
+  const file = join(d.folder, 'file');
+  await writeFile(file, 'precious');
+  for (const state of [join(file, 'state'), file, '/proc/sparsenas']) {
+    const { code, text } = await runOnce(['--state-dir', state, '--listen', '127.0.0.1:0']);
+    assert.equal(code, 1, text);
+    assert.ok(text.includes(state), text);
+  }
+});
+
+test('a database that is none is refused and left alone', async () => {
+  const state = join(d.folder, 'broken');
+  await mkdir(state);
+  await writeFile(join(state, 'sparsenas.db'), 'this is no database, but a text of some length'.repeat(100));
+  const { code, text } = await runOnce(['--state-dir', state, '--listen', '127.0.0.1:0']);
+  assert.equal(code, 1);
+  assert.match(text, /sparsenas\.db|database/);
+  assert.ok((await readdir(state)).includes('sparsenas.db'));
+});
+
+test('wrong settings and options are refused', async () => {
+  const file = join(d.folder, 'wrong.conf');
+  await writeFile(file, '[jobs]\nrunning = 1\nruning = 1\n');
+  const wrong = await runOnce(['--config', file, '--check-config']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.text, /wrong\.conf:3: .*runing/);
+  const open = await runOnce(['--listen', '0.0.0.0:0', '--state-dir', join(d.folder, 'open')]);
+  assert.equal(open.code, 2);
+  assert.match(open.text, /token_file/);
+  assert.equal((await runOnce(['--nonsense'])).code, 2);
+  assert.equal((await runOnce(['--check-config'])).code, 0);
+  assert.match((await runOnce(['--version'])).text, /^sparsenasd \d/);
+  for (const help of ['--help', '--help-settings']) assert.equal((await runOnce([help])).code, 0);
+});
+
+test('a token is asked for when one is set', async () => {
+  const token = join(d.folder, 'token');
+  const config = join(d.folder, 'token.conf');
+  await writeFile(token, 'a-token-of-some-length\n', { mode: 0o600 });
+  await writeFile(config, `[http]\ntoken_file = ${token}\n`);
+  const other = new Daemon(join(d.folder, 'with-token'), ['--config', config]);
+  await mkdir(other.folder);
+  await other.start();
+  assert.equal((await other.call('/jobs')).status, 401);
+  assert.equal((await other.call('/jobs', { headers: { Authorization: 'Bearer a-token-of-some-length' } })).status, 200);
+  assert.equal(await other.end(), 0);
+});
+
+test('images are registered from allowed folders, and damaged ones refused', async () => {
+  const path = join(allowed, 'mine');
+  await mkdir(path);
+  for (const f of await readdir(images)) await copyFile(join(images, f), join(path, f));
+  const reply = await d.post('/datasets', { name: 'mine', path, format: 'idx' });
+  assert.equal(reply.status, 201, await reply.text());
+  assert.equal((await d.get('/datasets/mine')).train, 60000);
+  assert.equal((await d.post('/datasets', { name: 'mine', path, format: 'idx' })).status, 409);
+
+  const cut = join(allowed, 'cut');
+  await mkdir(cut);
+  for (const f of await readdir(images)) await copyFile(join(images, f), join(cut, f));
+  const file = join(cut, 'train-labels-idx1-ubyte.gz');
+  execFileSync('truncate', ['-s', '10000', file]);
+  const bad = await d.post('/datasets', { name: 'cut', path: cut, format: 'idx' });
+  const said = await bad.text();
+  assert.ok(bad.status === 400 || bad.status === 422, said);
+  assert.match(said, /train-labels-idx1-ubyte/);
+
+  // a link that leads out
+  const out = join(allowed, 'out');
+  execFileSync('ln', ['-s', images, out]);
+  assert.equal((await d.post('/datasets', { name: 'out', path: out, format: 'idx' })).status, 400);
+
+  // damaged after it was registered: the job says why
+  execFileSync('truncate', ['-s', '10000', join(path, 'train-images-idx3-ubyte.gz')]);
+  assert.equal(await d.end(), 0);
+  await d.start();
+  const refused = await d.post('/jobs', { ...smallSpec(1), dataset: 'mine' });
+  assert.ok([400, 409, 422].includes(refused.status), await refused.text());
+  assert.equal((await d.call('/datasets/mine', { method: 'DELETE' })).status, 204);
+});
+
+test('a full disk pauses jobs, and they go on by themselves', async (t) => {
+  const disk = join(d.folder, 'disk');
+  await mkdir(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    t.skip('mounting a small file system takes root');
+    return;
+  }
+  const config = join(d.folder, 'disk.conf');
+  await writeFile(config, '[storage]\nmin_free_mib = 16\n');
+  const other = new Daemon(disk, ['--config', config]);
+  try {
+    await other.start();
+    const id = await other.submit({ ...smallSpec(1), epochs: 4000 });
+    await other.until(id, (j) => j.supernet.step > 0);
+    const fill = join(disk, 'fill');
+    execFileSync('sh', ['-c', 'dd if=/dev/zero of="$1" bs=1M 2>/dev/null || true', 'sh', fill]);
+    const job = await other.until(id, (j) => j.state === 'paused');
+    assert.equal(job.paused_by, 'disk');
+    assert.equal((await other.call('/readyz')).status, 503);
+    assert.ok([503, 507].includes((await other.post('/jobs', smallSpec(1))).status));
+    assert.equal((await other.call(`/jobs/${id}`)).status, 200);
+    await rm(fill);
+    await other.until(id, (j) => j.state === 'running' && j.progress.step > job.supernet.step);
+    assert.equal((await other.call('/readyz')).status, 200);
+    assert.equal(await other.end(), 0);
+  } finally {
+    await other.end('SIGKILL');
+    execFileSync('umount', [disk]);
+  }
+});
+
