@@ -118,7 +118,7 @@ test('its models can be taken away', async () => {
   assert.equal(typeof JSON.parse(tensors.subarray(8, 8 + length).toString()), 'object');
   const again = Buffer.from(await (await d.call(`/jobs/${id}/architectures/${arch}/model.onnx`)).arrayBuffer());
   assert.ok(again.equals(bytes), 'the same file the second time');
-  assert.equal((await d.call(`/jobs/${id}/architectures/r28.nonsense/model.onnx`)).status, 400);
+  assert.equal((await d.call(`/jobs/${id}/architectures/r28.nonsense/model.onnx`)).status, 404);
 });
 
 test('it is all there after a restart', async () => {
