@@ -24,6 +24,7 @@ struct sn_runner {
     /* the conductor's */
     char dir[SN_PATH_MAX];
     char checkpoint[MAX_CHECKPOINTS][SN_PATH_MAX];
+    char xxh3[MAX_CHECKPOINTS][SN_XXH3_HEX]; /* of each file, as stored */
     int n_checkpoints;
     struct sn_latency_row *latency;
     uint32_t n_latency, latency_room;
@@ -39,7 +40,7 @@ static bool on_checkpoint_row(void *arg, const struct sn_checkpoint *row)
     if (sn_files_checkpoint_path(sn_storage_dir(r->config.storage), r->id,
                                  row->file, r->checkpoint[r->n_checkpoints],
                                  NULL) == SN_OK)
-        r->n_checkpoints++;
+        snprintf(r->xxh3[r->n_checkpoints++], SN_XXH3_HEX, "%s", row->xxh3);
     return r->n_checkpoints < MAX_CHECKPOINTS;
 }
 
@@ -112,13 +113,27 @@ static enum sn_err run_once(struct sn_runner *r, struct sn_reports *reports,
     return sn_engine_run(&run, &r->error);
 }
 
+/* The engine checks a file's form; its content is known by its hash alone. */
+static enum sn_err check_content(struct sn_runner *r, int i)
+{
+    char hex[SN_XXH3_HEX];
+    int64_t bytes;
+    enum sn_err code = sn_files_xxh3(r->checkpoint[i], hex, &bytes, &r->error);
+    if (code == SN_ERR_NOTFOUND || (code == SN_OK && strcmp(hex, r->xxh3[i])))
+        code = sn_error_set(&r->error, SN_ERR_CORRUPT,
+                            "it is not what was written");
+    return code;
+}
+
 /* From the newest checkpoint that is whole; failing all, from the start. */
 static enum sn_err run_from_newest(struct sn_runner *r,
                                    struct sn_reports *reports,
                                    const struct sn_dataset *data)
 {
     for (int i = 0; i < r->n_checkpoints; i++) {
-        enum sn_err code = run_once(r, reports, data, r->checkpoint[i]);
+        enum sn_err code = check_content(r, i);
+        if (code == SN_OK)
+            code = run_once(r, reports, data, r->checkpoint[i]);
         if (code != SN_ERR_CORRUPT)
             return code;
         sn_log(SN_LOG_WARN, "jobs",

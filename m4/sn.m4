@@ -92,3 +92,16 @@ AC_DEFUN([SN_CHECK_X86_64], [
   AC_REQUIRE([AC_CANONICAL_HOST])
   AM_CONDITIONAL([X86_64], [test "x$host_cpu" = xx86_64])
 ])
+
+# SN_WITH_UNITS: where systemd's units go, if anywhere.
+AC_DEFUN([SN_WITH_UNITS], [
+  AC_ARG_WITH([systemdsystemunitdir],
+    [AS_HELP_STRING([--with-systemdsystemunitdir=DIR],
+      [install systemd units there (default: do not)])],
+    [], [with_systemdsystemunitdir=no])
+  AS_IF([test "x$with_systemdsystemunitdir" = xyes],
+    [AC_MSG_ERROR([--with-systemdsystemunitdir needs a folder])])
+  SYSTEMD_UNIT_DIR=$with_systemdsystemunitdir
+  AC_SUBST([SYSTEMD_UNIT_DIR])
+  AM_CONDITIONAL([INSTALL_UNITS], [test "x$with_systemdsystemunitdir" != xno])
+])

@@ -107,18 +107,35 @@ test('jobs that were accepted are there after a kill at once', async () => {
   assert.deepEqual(items.map((/** @type {any} */ j) => j.id).sort(), ids.sort());
 });
 
-test('a damaged checkpoint is passed over, and told', async () => {
-  const d = await newDaemon();
-  const id = await d.submit(smallSpec(2));
-  let checkpoints = 0;
-  await killWhen(d, id, 0, (e) => e.type === 'checkpoint' && ++checkpoints >= 4);
-  const folder = join(d.state, 'jobs', id, 'checkpoints');
+/** Flips a bit in the middle of a job's newest checkpoint. @param {string} folder */
+async function damageNewest(folder) {
   const files = (await readdir(folder)).filter((f) => f.endsWith('.safetensors'));
   const step = (/** @type {string} */ f) => Number((/\d+/.exec(f) ?? ['0'])[0]);
   const newest = files.sort((a, b) => step(b) - step(a))[0];
   const bytes = await readFile(join(folder, newest));
   bytes[bytes.length >> 1] ^= 1;
   await writeFile(join(folder, newest), bytes);
+}
+
+test('a checkpoint damaged while its job is paused is passed over', async () => {
+  const d = await newDaemon();
+  const id = await d.submit(smallSpec(2));
+  await d.until(id, (j) => j.supernet.step > 0 && j.phase.kind !== 'prepare');
+  assert.equal((await d.post(`/jobs/${id}/pause`)).status, 202);
+  await d.until(id, (j) => j.state === 'paused');
+  await damageNewest(join(d.state, 'jobs', id, 'checkpoints'));
+  assert.equal((await d.post(`/jobs/${id}/resume`)).status, 202);
+  assert.deepEqual(await outcome(d, id), unbroken);
+  assert.match(d.said, /a checkpoint is damaged/);
+});
+
+test('a damaged checkpoint is passed over, and told', async () => {
+  const d = await newDaemon();
+  const id = await d.submit(smallSpec(2));
+  let checkpoints = 0;
+  await killWhen(d, id, 0, (e) => e.type === 'checkpoint' && ++checkpoints >= 4);
+  const folder = join(d.state, 'jobs', id, 'checkpoints');
+  await damageNewest(folder);
   await d.start();
   assert.deepEqual(await outcome(d, id), unbroken);
   assert.match(d.said, /damaged/);
