@@ -43,7 +43,7 @@ const SPEC = {
   name: 'browser test', dataset: 'fashion-mnist', epochs: 2, seed: 7,
   train: { train_limit: 6000, holdout: 2000, workers: 1 },
   sparsenas: { probes: 16, probe_images: 500, probe_calibration: 128, subspace_size: 50 },
-  search: { evaluations: 8, images: 500, calibration: 256, population: 16, generations: 4 },
+  search: { evaluations: 12, images: 500, calibration: 256, population: 16, generations: 4 },
 };
 const RUN_MS = 180000;
 

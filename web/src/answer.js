@@ -56,14 +56,14 @@ function answer(id, best, asked) {
 function targets(answers) {
   return h('div', { class: 'scroll' }, h('table', { class: 'targets' },
     h('caption', {}, 'Answers to the job\u2019s targets'),
-    h('thead', {}, h('tr', {}, ...['within', 'architecture', 'test accuracy', 'latency', 'MACs']
+    h('thead', {}, h('tr', {}, ...['within', 'test accuracy', 'latency', 'MACs', 'architecture']
       .map((t) => h('th', { scope: 'col' }, t)))),
     h('tbody', {}, ...answers.map((a) => h('tr', {},
       h('th', { scope: 'row' }, ms(a.latency_ms)),
-      h('td', {}, h('code', {}, a.found ? a.best.arch : `none; nearest: ${a.best?.arch ?? ''}`)),
       h('td', {}, percent(a.test_accuracy?.value, 2)),
       h('td', {}, ms(a.best && latencyOf(a.best))),
-      h('td', {}, count(a.best?.macs)))))));
+      h('td', {}, count(a.best?.macs)),
+      h('td', {}, h('code', {}, a.found ? a.best.arch : `none; nearest: ${a.best?.arch ?? ''}`)))))));
 }
 
 /** @param {string} id */
@@ -84,14 +84,15 @@ export function answerPanel(id) {
   /** @type {number | undefined} */
   let timer;
 
+  // At most one question every WAIT_MS, about what is wanted by then.
   function ask() {
-    const text = Number(slider.value).toFixed(4);
-    setText(value, ms(Number(text)));
-    const now = `${text} ${version}`;
-    if (now === asked) return;
-    asked = now;
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
+    setText(value, ms(Number(slider.value)));
+    timer ??= setTimeout(async () => {
+      timer = undefined;
+      const text = Number(slider.value).toFixed(4);
+      const now = `${text} ${version}`;
+      if (now === asked) return;
+      asked = now;
       try {
         const found = await api.best(id, Number(text));
         if (asked !== now) return;
@@ -99,6 +100,7 @@ export function answerPanel(id) {
         fill(reply, ...(best ? answer(id, best, text)
           : [empty(`No architecture is that fast${found.nearest?.arch ? `; the nearest is ${found.nearest.arch}, ${ms(latencyOf(found.nearest))}` : ''}.`)]));
       } catch (error) {
+        asked = '';
         fill(reply, h('p', { class: 'problem' }, /** @type {Error} */ (error).message));
       }
     }, WAIT_MS);

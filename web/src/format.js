@@ -12,6 +12,11 @@ export function percent(x, digits = 1) {
   return known(x) ? `${(100 * x).toFixed(digits)}\u202f%` : DASH;
 }
 
+/** A fraction as per cent with the digits that it needs, for axes. @param {number} x */
+export function percentTick(x) {
+  return `${Number((100 * x).toFixed(2))}\u202f%`;
+}
+
 /** @param {unknown} x @param {number} [digits] */
 export function fixed(x, digits = 2) {
   return known(x) ? x.toFixed(digits).replace('-', '\u2212') : DASH;

@@ -4,7 +4,7 @@
 import { modelPath } from './api.js';
 import { align, chart, onNearest } from './charts.js';
 import { empty, fill, h, panel } from './dom.js';
-import { count, known, ms, percent } from './format.js';
+import { count, known, ms, percent, percentTick } from './format.js';
 import { state, watch } from './store.js';
 
 /** @typedef {import('./types').Evaluation} Evaluation */
@@ -12,7 +12,7 @@ import { state, watch } from './store.js';
 
 /** @type {{ name: string, title: string, of: (e: Evaluation) => number | null | undefined, text: (v: number) => string }[]} */
 const COSTS = [
-  { name: 'latency_ms', title: 'latency, ms', of: latencyOf, text: (v) => (v < 1 ? v.toFixed(2) : v.toFixed(1)) },
+  { name: 'latency_ms', title: 'latency, ms', of: latencyOf, text: (v) => String(Number(v.toPrecision(6))) },
   { name: 'macs', title: 'MACs', of: (e) => e.macs, text: (v) => count(v) },
 ];
 
@@ -98,7 +98,7 @@ export function frontPanel(id) {
   function make() {
     plot?.free();
     plot = chart({ name: `Accuracy against ${cost.title}; the table below has the front`,
-      x: cost.title, xText: cost.text, yText: (v) => percent(v, v % 0.01 ? 1 : 0), height: 340,
+      x: cost.title, xText: cost.text, yText: percentTick, height: 340,
       curves: [
         { label: 'early', kind: 'rings', colour: 'ink-3', size: 5 },
         { label: 'dominated', kind: 'dots', colour: 'ink-3', size: 5 },

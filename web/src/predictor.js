@@ -3,13 +3,13 @@
 
 import { align, chart, colour } from './charts.js';
 import { empty, fill, h, panel } from './dom.js';
-import { count, fixed, percent } from './format.js';
+import { count, fixed, percent, percentTick } from './format.js';
 import { state, watch } from './store.js';
 
 /** @param {import('./types').Predictor} p */
 function numbers(p) {
-  const lo = p.tau_ci90?.[0];
-  const hi = p.tau_ci90?.[1];
+  const lo = p.tau_ci?.[0];
+  const hi = p.tau_ci?.[1];
   return h('dl', { class: 'numbers' },
     h('div', {}, h('dt', {}, 'Kendall \u03c4'),
       h('dd', {}, fixed(p.tau), h('small', {}, ` 90\u202f%: ${fixed(lo)} to ${fixed(hi)}`))),
@@ -37,7 +37,7 @@ function kept(s) {
 export function predictorPanel() {
   const body = h('div', {});
   const plot = chart({ name: 'Measured against predicted accuracy of the probes', x: 'predicted',
-    xText: (v) => percent(v, 0), yText: (v) => percent(v, 0), height: 220,
+    xText: percentTick, yText: percentTick, height: 220,
     curves: [{ label: 'probe', kind: 'dots', colour: 'accent', size: 4.5 }],
     under(u) {
       // where a perfect predictor would put them

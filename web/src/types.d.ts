@@ -116,7 +116,7 @@ export interface Predictor {
   step: number;
   n: number;
   tau?: number | null;
-  tau_ci90?: [number, number] | null;
+  tau_ci?: [number, number] | null;
   spearman?: number | null;
   mae?: number | null;
   reliability?: number | null;
