@@ -28,7 +28,7 @@ struct harness {
     sem_t closed;
     void (*fn)(struct harness *h, void *arg);
     void *arg;
-    bool stop;
+    atomic_bool stop;
 
     struct sn_job_view job[HARNESS_JOBS];
     const struct sn_job_view *list[HARNESS_JOBS];
