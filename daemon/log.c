@@ -158,9 +158,3 @@ const char *sn_log_u64(char buf[SN_LOG_NUMBER], uint64_t value)
     snprintf(buf, SN_LOG_NUMBER, "%llu", (unsigned long long)value);
     return buf;
 }
-
-const char *sn_log_f64(char buf[SN_LOG_NUMBER], double value)
-{
-    snprintf(buf, SN_LOG_NUMBER, "%.6g", value);
-    return buf;
-}

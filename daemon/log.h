@@ -31,7 +31,6 @@ void sn_log(enum sn_log_level level, const char *group, const char *message,
 /* Numbers for details: writes to buf, returns it. */
 enum { SN_LOG_NUMBER = 32 };
 const char *sn_log_u64(char buf[SN_LOG_NUMBER], uint64_t value);
-const char *sn_log_f64(char buf[SN_LOG_NUMBER], double value);
 
 /* Formats one line with its newline; returns its length (cut to size - 1).
  * `prefix` is what stands before the group. For sn_log and tests. */

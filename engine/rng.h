@@ -24,7 +24,6 @@ enum sn_rng_stream {
     SN_STREAM_SEARCH = 9,     /* evolution: step = generation */
     SN_STREAM_CALIBRATE = 10, /* images for BN re-calibration */
     SN_STREAM_DEVICE = 11,    /* architectures measured to correct estimates */
-    SN_STREAM_EVALUATE = 12,  /* architectures of the final evaluations */
     SN_STREAM_TEST = 99,      /* tests */
 };
 

@@ -162,45 +162,6 @@ enum sn_err sn_storage_put_evaluations(struct sn_storage *st,
     return sn_writer_submit(st, item, err);
 }
 
-static enum sn_err apply_arch_latency(struct sn_db *db, struct sn_item *item)
-{
-    const struct sn_evaluation_record *row = item->body;
-    struct sn_error *err = &item->result.error;
-    int64_t job = 0, arch = 0;
-    enum sn_err code = sn_job_seq(db, row->job, &job, err);
-    if (code == SN_OK)
-        code = put_arch(db, row, &arch, err);
-    if (code == SN_OK)
-        code = put_latency(db, job, arch, &row->latency, err);
-    return code;
-}
-
-enum sn_err sn_storage_put_arch_latency(struct sn_storage *st, const char *job,
-                                        const char *space, const char *arch,
-                                        const struct sn_arch_latency *latency,
-                                        const struct sn_write *w,
-                                        struct sn_error *err)
-{
-    if (job == NULL || space == NULL || arch == NULL ||
-        latency->device == NULL || latency->device[0] == '\0')
-        return sn_error_set(err, SN_ERR_INVALID,
-                            "a latency needs a job, space, arch and device");
-    struct sn_item *item = sn_item_new(sizeof(struct sn_evaluation_record), w);
-    if (item != NULL) {
-        struct sn_evaluation_record *row = item->body;
-        item->apply = apply_arch_latency;
-        *row = (struct sn_evaluation_record){.job = job,
-                                             .space = space,
-                                             .arch = arch,
-                                             .macs = -1,
-                                             .params = -1,
-                                             .peak_memory = -1,
-                                             .latency = *latency};
-        copy_row(item, row);
-    }
-    return sn_writer_submit(st, item, err);
-}
-
 /* ---- reading ---- */
 
 static void bind_positive(struct sn_query *q, int64_t value)

@@ -102,36 +102,3 @@ enum sn_err sn_reader_job_get(struct sn_reader *r, const char *id,
                             id != NULL ? id : "");
     return code;
 }
-
-enum sn_err sn_reader_job_counts(struct sn_reader *r,
-                                 int64_t ret_counts[SN_JOB_STATE_COUNT],
-                                 struct sn_error *err)
-{
-    int64_t counts[SN_JOB_STATE_COUNT] = {0};
-    struct sn_query q = sn_query_start(&r->db, SN_SQL_JOB_COUNTS);
-    while (sn_query_row(&q)) {
-        enum sn_job_state state = state_of(sn_column_text(&q));
-        counts[state] = sn_column_int(&q);
-    }
-    enum sn_err code = sn_query_end(&q, err);
-    if (code == SN_OK)
-        memcpy(ret_counts, counts, sizeof counts);
-    return code;
-}
-
-enum sn_err sn_reader_idempotency_get(struct sn_reader *r, const char *key,
-                                      const char *request,
-                                      char ret_id[SN_ID_MAX],
-                                      struct sn_error *err)
-{
-    char id[SN_ID_MAX];
-    bool known = false;
-    enum sn_err code = sn_key_look_up(&r->db, key, request, id, &known, err);
-    if (code != SN_OK)
-        return code;
-    if (!known)
-        return sn_error_set(err, SN_ERR_NOTFOUND,
-                            "the idempotency key is not known");
-    memcpy(ret_id, id, sizeof id);
-    return SN_OK;
-}

@@ -57,10 +57,6 @@ enum sn_err sn_reader_jobs(struct sn_reader *r, const struct sn_job_query *q,
 enum sn_err sn_reader_job_get(struct sn_reader *r, const char *id,
                               sn_job_row_fn fn, void *arg,
                               struct sn_error *err);
-/* How many jobs there are by state. */
-enum sn_err sn_reader_job_counts(struct sn_reader *r,
-                                 int64_t ret_counts[SN_JOB_STATE_COUNT],
-                                 struct sn_error *err);
 
 /* Events after a sequence number, oldest first; of one job (NULL: all), of
  * the given types (n_types 0: all). */
@@ -164,14 +160,6 @@ enum sn_err sn_reader_latencies(struct sn_reader *r, const char *device,
                                 const char *runtime, const char *fingerprint,
                                 sn_latency_row_fn fn, void *arg,
                                 struct sn_error *err);
-
-/* Which resource an idempotency key of the last 24 hours led to.
- * SN_ERR_NOTFOUND when none; SN_ERR_CONFLICT when the key was used with
- * another request. */
-enum sn_err sn_reader_idempotency_get(struct sn_reader *r, const char *key,
-                                      const char *request,
-                                      char ret_id[SN_ID_MAX],
-                                      struct sn_error *err);
 
 /* Resources of a kind by name, after a name (NULL: from the start). */
 enum sn_err sn_reader_resources(struct sn_reader *r, enum sn_resource_kind kind,

@@ -90,7 +90,6 @@ static const char *const texts[SN_SQL_COUNT] = {
     [SN_SQL_JOB_DELETE_EVENTS] = "DELETE FROM job_events WHERE job = ?1",
     [SN_SQL_JOB_DELETE_KEYS] = "DELETE FROM idempotency_keys WHERE job = ?1",
     [SN_SQL_JOB_GET] = "SELECT " JOB_COLUMNS "FROM jobs j WHERE j.id = ?1",
-    [SN_SQL_JOB_COUNTS] = "SELECT state, count(*) FROM jobs GROUP BY state",
     [SN_SQL_JOBS_NEWEST] = JOB_LIST "AND (?5 = 0 OR j.seq < ?5) AND ?6 IS NULL "
                                     "ORDER BY j.seq DESC LIMIT ?7",
     [SN_SQL_JOBS_OLDEST] = JOB_LIST "AND j.seq > ?5 AND ?6 IS NULL "

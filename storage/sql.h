@@ -27,7 +27,6 @@ enum sn_sql {
     SN_SQL_JOB_DELETE_EVENTS,
     SN_SQL_JOB_DELETE_KEYS,
     SN_SQL_JOB_GET,
-    SN_SQL_JOB_COUNTS,
     SN_SQL_JOBS_NEWEST, /* in the order of enum sn_job_sort */
     SN_SQL_JOBS_OLDEST,
     SN_SQL_JOBS_PRIORITY,

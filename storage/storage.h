@@ -118,12 +118,6 @@ enum sn_err sn_storage_put_evaluations(struct sn_storage *st,
                                        const struct sn_evaluation_record *rows,
                                        size_t n, const struct sn_write *w,
                                        struct sn_error *err);
-/* The latency of an architecture that was evaluated, or not yet. */
-enum sn_err sn_storage_put_arch_latency(struct sn_storage *st, const char *job,
-                                        const char *space, const char *arch,
-                                        const struct sn_arch_latency *latency,
-                                        const struct sn_write *w,
-                                        struct sn_error *err);
 enum sn_err sn_storage_put_predictor(struct sn_storage *st,
                                      const struct sn_predictor *predictor,
                                      const struct sn_score *scores, size_t n,

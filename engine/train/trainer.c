@@ -74,14 +74,6 @@ static size_t arena_floats(const struct sn_supernet *net,
            2 * sn_arena_round(sn_supernet_size(net));
 }
 
-size_t sn_trainer_bytes(const struct sn_supernet *net, int workers,
-                        const struct sn_trainer_settings *set)
-{
-    return arena_floats(net, set) * sizeof(float) +
-           (size_t)workers *
-               sn_workspace_bytes(net, set->shard_size, set->shard_size);
-}
-
 static void lay_out(struct sn_trainer *t)
 {
     size_t n = (size_t)t->set.shard_size;

@@ -35,10 +35,6 @@ enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
                            struct sn_trainer **ret, struct sn_error *err);
 void sn_trainer_free(struct sn_trainer *trainer);
 
-/* Bytes that it takes. */
-size_t sn_trainer_bytes(const struct sn_supernet *net, int workers,
-                        const struct sn_trainer_settings *settings);
-
 /* Momentum, flat like the weights: for checkpoints. Writable. */
 float *sn_trainer_momentum(struct sn_trainer *trainer);
 
