@@ -18,7 +18,6 @@ enum {
 struct verified {
     struct sn_measured m;
     double estimate; /* accuracy, measured and predicted weighed */
-    double expected_ms;
     struct sn_latency latency;
 };
 
@@ -32,6 +31,9 @@ struct search {
     struct verified item[MAX_VERIFIED];
     double target[SN_MAX_TARGETS];
     uint32_t n_targets;
+    /* the answer to each target: an item, and whether it is within it */
+    uint32_t answer[SN_MAX_TARGETS];
+    bool found[SN_MAX_TARGETS];
 };
 
 /* ---- accuracy: what is believed of an architecture ---- */
@@ -127,7 +129,6 @@ static void add_candidate(struct search *s, const struct sn_arch *arch)
     struct verified *v = &s->item[s->n++];
     memset(v, 0, sizeof *v);
     v->m.arch = *arch;
-    v->expected_ms = sn_job_latency_ms(s->job, arch);
 }
 
 /* The best of the front and of the final evaluations with a latency in
@@ -254,24 +255,13 @@ static enum sn_err verify_accuracy(struct search *s, struct sn_error *err)
     return SN_OK;
 }
 
-static void describe(const struct search *s, const struct verified *v,
-                     struct sn_evaluation *ret)
-{
-    sn_job_evaluation(s->job, &v->m, SN_STAGE_VERIFY, SN_SPLIT_HOLDOUT, ret);
-    ret->predicted = sn_predictor_score(s->predictor, &v->m.arch);
-    ret->latency.measured = measured_ms(v);
-    ret->latency.lo = v->latency.low_ns * 1e-6;
-    ret->latency.hi = v->latency.high_ns * 1e-6;
-}
-
 /* ---- answers ---- */
 
-/* The index of the best within (above, target]; failing that of the best within
- * the target; SN_ERR_NOTFOUND: *ret is the fastest. */
-static enum sn_err choose(const struct search *s, double above, double target,
-                          uint32_t *ret)
+/* The best within (above, target]; failing that the best within the target;
+ * failing that nothing is found, and the answer names the fastest. */
+static void choose(struct search *s, uint32_t t)
 {
-    const double floors[2] = {above, 0};
+    const double floors[2] = {floor_of(s, t), 0};
     uint32_t fastest = 0;
     for (int pass = 0; pass < 2; pass++) {
         int64_t best = -1;
@@ -279,17 +269,37 @@ static enum sn_err choose(const struct search *s, double above, double target,
             double ms = measured_ms(&s->item[i]);
             if (ms < measured_ms(&s->item[fastest]))
                 fastest = i;
-            if (ms > floors[pass] && ms <= target &&
+            if (ms > floors[pass] && ms <= s->target[t] &&
                 (best < 0 || s->item[i].estimate > s->item[best].estimate))
                 best = i;
         }
         if (best >= 0) {
-            *ret = (uint32_t)best;
-            return SN_OK;
+            s->answer[t] = (uint32_t)best;
+            s->found[t] = true;
+            return;
         }
     }
-    *ret = fastest;
-    return SN_ERR_NOTFOUND;
+    s->answer[t] = fastest;
+}
+
+static bool is_selected(const struct search *s, uint32_t i)
+{
+    for (uint32_t t = 0; t < s->n_targets; t++)
+        if (s->found[t] && s->answer[t] == i)
+            return true;
+    return false;
+}
+
+static void describe(const struct search *s, uint32_t i,
+                     struct sn_evaluation *ret)
+{
+    const struct verified *v = &s->item[i];
+    sn_job_evaluation(s->job, &v->m, SN_STAGE_VERIFY, SN_SPLIT_HOLDOUT, ret);
+    ret->predicted = sn_predictor_score(s->predictor, &v->m.arch);
+    ret->latency.measured = measured_ms(v);
+    ret->latency.lo = v->latency.low_ns * 1e-6;
+    ret->latency.hi = v->latency.high_ns * 1e-6;
+    ret->selected = is_selected(s, i);
 }
 
 static enum sn_err test_winner(struct search *s, const struct verified *v,
@@ -325,23 +335,20 @@ static enum sn_err answer_targets(struct search *s, struct sn_error *err)
 {
     const struct sn_callbacks *cb = s->job->run->callbacks;
     for (uint32_t t = 0; t < s->n_targets; t++) {
+        const struct verified *v = &s->item[s->answer[t]];
         struct sn_answer answer = {.latency_ms = s->target[t],
+                                   .found = s->found[t],
                                    .test_accuracy = NAN};
-        uint32_t i;
-        enum sn_err found = choose(s, floor_of(s, t), s->target[t], &i);
-        answer.found = found == SN_OK;
-        describe(s, &s->item[i], &answer.best);
-        answer.best.selected = true;
+        describe(s, s->answer[t], &answer.best);
         if (answer.found) {
-            enum sn_err rc = test_winner(s, &s->item[i], &answer, err);
+            enum sn_err rc = test_winner(s, v, &answer, err);
             if (rc != SN_OK)
                 return rc;
-            sn_job_report_evaluation(s->job, &answer.best);
         } else {
             sn_job_log(s->job, SN_LOG_WARN,
                        "no architecture is within %.4g ms; the fastest found "
                        "takes %.4g ms",
-                       s->target[t], measured_ms(&s->item[i]));
+                       s->target[t], measured_ms(v));
         }
         if (cb->answer != NULL)
             cb->answer(cb->arg, t, s->n_targets, &answer);
@@ -360,7 +367,7 @@ static enum sn_err final_fronts(struct search *s, struct sn_error *err)
     if (items == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a front");
     for (uint32_t i = 0; i < s->n; i++) {
-        describe(s, &s->item[i], &items[n]);
+        describe(s, i, &items[n]);
         sn_job_report_evaluation(job, &items[n++]);
     }
     for (uint32_t i = 0; i < job->state.n_final; i++) {
@@ -386,8 +393,11 @@ static enum sn_err search(struct search *s, struct sn_error *err)
     uint32_t ends = s->n;
     for (uint32_t t = 0; t < s->n_targets; t++)
         add_best_between(s, floor_of(s, t), s->target[t]);
-    if ((rc = verify_accuracy(s, err)) ||
-        (rc = measure_latency(s, ends, err)) || (rc = final_fronts(s, err)))
+    if ((rc = verify_accuracy(s, err)) || (rc = measure_latency(s, ends, err)))
+        return rc;
+    for (uint32_t t = 0; t < s->n_targets; t++)
+        choose(s, t);
+    if ((rc = final_fronts(s, err)) != SN_OK)
         return rc;
     return answer_targets(s, err);
 }
