@@ -208,6 +208,24 @@ static void check(struct sn_request *rq, const char *method)
 
 /* ---- the body, the handler, the reply ---- */
 
+/* How much of a body that is refused is read and thrown away. A reply before
+ * the end of the body closes the connection, and bytes that are then still on
+ * their way make the kernel reset it: many clients would see the reset and
+ * never the reply. */
+static size_t discard_limit(const struct sn_request *rq)
+{
+    return 4 * limit_of(rq) + 65536;
+}
+
+/* Whether a refusal can wait for the body's end: not where the client asks
+ * before it sends, nor where it says that it will send too much. */
+static bool can_wait(const struct sn_request *rq)
+{
+    const char *length = sn_request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return sn_request_header(rq, MHD_HTTP_HEADER_EXPECT) == NULL &&
+           (length == NULL || strtoull(length, NULL, 10) <= discard_limit(rq));
+}
+
 /* Over the limit it keeps reading for a while, because MHD takes no reply
  * before the end; false gives up on the connection. */
 static bool collect(struct sn_request *rq, const char *bytes, size_t n)
@@ -216,7 +234,7 @@ static bool collect(struct sn_request *rq, const char *bytes, size_t n)
     if (rq->response != NULL || rq->over_limit || rq->body_size + n > limit) {
         rq->over_limit = true;
         rq->discarded += n;
-        return rq->discarded <= 4 * limit + 65536;
+        return rq->discarded <= discard_limit(rq);
     }
     if (rq->body_size + n + 1 > rq->body_room) {
         size_t room = 2 * (rq->body_size + n) + 1024;
@@ -265,9 +283,9 @@ enum MHD_Result sn_request_access(void *arg, struct MHD_Connection *connection,
     if (!rq->started) {
         rq->started = true;
         check(rq, method);
-        /* An early reply ends the connection; without a body to refuse it
-         * can as well wait for the last call. */
-        return rq->response != NULL && has_body(rq) ? send_reply(rq) : MHD_YES;
+        return rq->response != NULL && has_body(rq) && !can_wait(rq)
+                   ? send_reply(rq)
+                   : MHD_YES;
     }
     if (*upload_size > 0) {
         bool good = collect(rq, upload, *upload_size);

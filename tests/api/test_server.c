@@ -109,9 +109,35 @@ static void test_too_large(void **state)
     char chunk[1100];
     int fd = client_connect(*state);
     client_send(fd, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
-                    "Content-Length: 5000\r\n\r\n");
+                    "Content-Length: 50000000\r\n\r\n");
     assert_true(client_read(fd, false, &r)); /* before any of the body */
     assert_int_equal(r.status, 413);
+    reply_close(&r);
+    close(fd);
+
+    fd = client_connect(*state);
+    client_send(fd, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+                    "Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n");
+    assert_true(client_read(fd, false, &r)); /* it asked first */
+    assert_int_equal(r.status, 413);
+    reply_close(&r);
+    close(fd);
+
+    /* A body that is sent without asking is read to its end, so that the
+     * connection is not reset under the reply; and it can go on. */
+    fd = client_connect(*state);
+    client_send(fd, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+                    "Content-Length: 5000\r\n\r\n");
+    memset(chunk, ' ', 1000);
+    chunk[1000] = '\0';
+    for (int i = 0; i < 5; i++)
+        client_send(fd, chunk);
+    assert_true(client_read(fd, false, &r));
+    assert_int_equal(r.status, 413);
+    reply_close(&r);
+    client_send(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_read(fd, false, &r));
+    assert_int_equal(r.status, 200);
     reply_close(&r);
     close(fd);
 
