@@ -168,12 +168,15 @@ static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
                  "than the noise of measuring them (spread %.2f points, error "
                  "%.2f); the smallest that is good enough is as good",
                  100 * r->spread, 100 * r->standard_error);
+    else if (r->tau_lo <= min)
+        snprintf(r->verdict, sizeof r->verdict,
+                 "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f",
+                 r->tau, r->tau_lo, r->tau_hi, min);
     else if (!r->used)
         snprintf(r->verdict, sizeof r->verdict,
-                 "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f, "
-                 "or that within cost bands, %.2f [%.2f, %.2f], above 0",
-                 r->tau, r->tau_lo, r->tau_hi, min, q->tau_within,
-                 q->tau_within_lo, q->tau_within_hi);
+                 "not trusted: within cost bands tau %.2f [%.2f, %.2f] does "
+                 "not lie above 0",
+                 q->tau_within, q->tau_within_lo, q->tau_within_hi);
     else
         snprintf(r->verdict, sizeof r->verdict,
                  "trusted: tau %.2f [%.2f, %.2f] lies above %.2f; "
