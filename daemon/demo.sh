@@ -12,7 +12,7 @@ set -eu
 daemon=$1
 web=$2
 out=$PWD/demo
-epochs=${SN_DEMO_EPOCHS:-28}
+epochs=${SN_DEMO_EPOCHS:-24}
 began=$(date +%s)
 
 command -v curl >/dev/null || { echo "demo: curl is missing" >&2; exit 1; }

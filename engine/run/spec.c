@@ -76,7 +76,7 @@ static const struct sn_field fields[] = {
      "share of a phase's steps in which the rate rises"},
     {"/train/kd_ratio", SN_FIELD_DOUBLE, AT(train.kd_ratio), 0, 10, 1, NULL,
      NULL, false, "weight of distillation where a strategy distils"},
-    {"/train/crop_padding", SN_FIELD_INT, AT(train.crop_padding), 0, 16, 2,
+    {"/train/crop_padding", SN_FIELD_INT, AT(train.crop_padding), 0, 16, 1,
      NULL, NULL, false, "random crops after padding by so many pixels"},
     {"/train/flip", SN_FIELD_BOOL, AT(train.flip), 0, 1, 1, NULL, NULL, false,
      "random horizontal flips"},
