@@ -181,6 +181,75 @@ void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
                     const float *dpool, const float *dy, float *dx,
                     float *ret_dgamma, float *ret_dbeta);
 
+/* ---- fused passes of a training step ----
+ * Operators whose operands are made as they are read and whose results go on
+ * while they are in the cache: an expanded tensor is stored raw once and never
+ * activated in memory, and so is its gradient.
+ *
+ *   forward                              backward
+ *   source -> conv1 -> raw, sums         raw gradient -> conv1 -> dw, dx
+ *   raw -> BN, act -> dw -> raw, sums    raw gradient -> dw -> dw, dx * act'
+ */
+
+/* A tensor as an operator reads it: act(u * scale[c] + shift[c]) *
+ * gate[n][c] + residual. scale (with shift), gate and residual may be NULL.
+ * All borrowed. */
+struct sn_source {
+    const float *u, *scale, *shift;
+    enum sn_cact act;
+    const float *gate, *residual;
+};
+/* The gradient of a raw tensor x through its BN, as an operator reads it:
+ * p[c] * g + q[c] * x + r[c], g being the gradient of the BN's output;
+ * [3][Cp] p, q, r by sn_bn_gradient. p NULL: g itself. */
+struct sn_gradient {
+    const float *g, *x, *p, *q, *r;
+};
+/* y = conv(source), and its sums as of sn_bn_sums. ret_in: NULL, or where the
+ * source itself is written. y may be none of the operands. */
+void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
+                            const struct sn_source *in, const float *packed_fwd,
+                            float *ret_in, float *y, float *ret_sums);
+/* What becomes of the data gradient d of a fused backward:
+ *   dx = d + add                                       (add may be NULL)
+ *   dx = d * act'(t), t = u * scale + shift of the source, if `through`; and
+ *        sums[2][Cp]: of dx, and of dx * (u - mean)    (neither if NULL) */
+struct sn_sink {
+    float *dx;
+    const float *add;
+    bool through;
+    const float *mean;
+    float *ret_sums;
+};
+/* Weight gradient (packed, overwritten) and data gradient in one pass. With
+ * `through` the source has no gate and no residual. */
+void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
+                             const struct sn_source *in,
+                             const struct sn_gradient *dy,
+                             const float *packed_bwd, const struct sn_sink *out,
+                             float *ret_packed_dw);
+/* The same of a depthwise convolution. */
+void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
+                          const struct sn_source *in,
+                          const struct sn_gradient *dy, const float *packed,
+                          const struct sn_sink *out, float *ret_packed_dw);
+/* The gradient of a BN's output before its activation, g = (dy * gate[n][c] +
+ * dpool[n][c] / hw) * act'(x * scale + shift), gate and dpool both or neither,
+ * into ret_g (NULL: only the sums; may be dy), and its sums[2][Cp]: of g, and
+ * of g * (x - mean). */
+void sn_bn_backward_sums(struct sn_cx *cx, const struct sn_plane *s,
+                         const float *x, const float *mean, const float *scale,
+                         const float *shift, enum sn_cact act,
+                         const float *gate, const float *dpool, const float *dy,
+                         float *ret_g, float *ret_sums);
+/* From those sums: dgamma, dbeta [Cp], and [3][Cp] p, q, r of sn_gradient:
+ * dx = gamma * rstd * (g - dbeta / N - xhat * dgamma / N) (Ioffe and Szegedy,
+ * 2015), N = n * hw. */
+void sn_bn_gradient(struct sn_cx *cx, const struct sn_plane *s,
+                    const float *sums, const float *mean, const float *rstd,
+                    const float *gamma, float *ret_dgamma, float *ret_dbeta,
+                    float *ret_pqr);
+
 /* ---- squeeze-and-excitation, pooling, vectors ---- */
 /* pooled[n][Cp] = mean over hw of act(x * scale + shift); scale NULL: of x. */
 void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const float *x,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/compute/kernels.h"
+#include "engine/compute/operand.h"
 #include "engine/compute/vec.h"
 
 SN_INLINE int strided(int size, int stride)
@@ -32,15 +33,30 @@ SN_INLINE void frame_clear(float *frame, int h, int w, int pad)
     memset(frame, 0, sizeof(float) * frame_floats(h, w, pad));
 }
 
+/* Where pixel (row, 0) of the plane is in its frame. */
+SN_INLINE float *frame_row(float *frame, int row, int w, int pad)
+{
+    return frame + ((ptrdiff_t)(row + pad) * (w + 2 * pad) + pad) * SN_B;
+}
+
 SN_INLINE void frame_copy_act(const enum sn_cact act, float *frame,
                               const float *x, int h, int w, int pad, vec scale,
                               vec shift)
 {
-    for (int y = 0; y < h; y++) {
-        float *to = frame + ((ptrdiff_t)(y + pad) * (w + 2 * pad) + pad) * SN_B;
-        for (int i = 0; i < w; i++, x += SN_B, to += SN_B)
-            store(to, act_of(act, load(x) * scale + shift));
+    for (int y = 0; y < h; y++, x += (ptrdiff_t)w * SN_B) {
+        float *to = frame_row(frame, y, w, pad);
+        for (int i = 0; i < w * SN_B; i += SN_B)
+            store(to + i, act_of(act, load(x + i) * scale + shift));
     }
+}
+
+/* A gradient's plane (operand.h) into the frame's inside. */
+SN_INLINE void frame_gradient(float *frame, const struct sn_gradient *d,
+                              struct run run, int h, int w, int pad)
+{
+    run.pixels = w;
+    for (int y = 0; y < h; y++, run.at += (ptrdiff_t)w * SN_B)
+        gradient_make(d, &run, frame_row(frame, y, w, pad));
 }
 
 /* One plane of block cb into the frame's inside, as act(x * scale + shift). */
@@ -49,8 +65,7 @@ SN_INLINE void frame_copy(float *frame, const float *x, int h, int w, int pad,
 {
     if (!in || !in->scale) {
         for (int y = 0; y < h; y++, x += (ptrdiff_t)w * SN_B)
-            memcpy(frame + ((ptrdiff_t)(y + pad) * (w + 2 * pad) + pad) * SN_B,
-                   x, sizeof(float) * w * SN_B);
+            memcpy(frame_row(frame, y, w, pad), x, sizeof(float) * w * SN_B);
         return;
     }
     vec scale = load(in->scale + cb * SN_B);

@@ -5,6 +5,8 @@ void SN_KERNEL(sn_kernels_fill)(struct sn_kernels *k)
 {
     k->block = SN_B;
     SN_KERNEL(sn_kernels_gemm)(k);
+    SN_KERNEL(sn_kernels_depthwise_backward)(k);
+    SN_KERNEL(sn_kernels_fused)(k);
     SN_KERNEL(sn_kernels_stem)(k);
     SN_KERNEL(sn_kernels_depthwise)(k);
     SN_KERNEL(sn_kernels_depthwise_weights)(k);

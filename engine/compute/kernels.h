@@ -40,6 +40,24 @@ struct sn_gemm_weights {
     ptrdiff_t x_row, y_row;
     const float *x, *dy;
     float *dw;
+    bool add; /* to what dw has */
+};
+
+/* A fused forward of a 1x1 convolution over a shard. */
+struct sn_fused_forward {
+    int n, hw, i, o;
+    struct sn_source in;
+    const float *w;
+    float *ret_in, *y, *sums;
+};
+
+struct sn_fused_backward {
+    int n, hw, i, o;
+    struct sn_source in;
+    struct sn_gradient dy;
+    const float *w; /* of the data gradient */
+    struct sn_sink out;
+    float *dw;
 };
 
 /* How a depthwise input is used: act(x * scale + shift), scale may be NULL. */
@@ -81,6 +99,23 @@ struct sn_kernels {
                        const struct sn_affine *in, const float *dy,
                        float *scratch, float *ret_dw);
 
+    size_t (*fused_scratch)(int n, int hw, int i, int o);
+    void (*fused_forward)(const struct sn_fused_forward *f, float *scratch);
+    void (*fused_backward)(const struct sn_fused_backward *f, float *scratch);
+    size_t (*dw_backward_scratch)(const struct sn_dw *s);
+    void (*dw_backward)(const struct sn_dw *s, const struct sn_source *in,
+                        const struct sn_gradient *dy, const float *packed,
+                        const struct sn_sink *out, float *scratch,
+                        float *ret_dw);
+    void (*bn_backward_sums)(const struct sn_plane *s, const float *x,
+                             const float *mean, const struct sn_affine *in,
+                             const float *gate, const float *dpool,
+                             const float *dy, float *ret_g, float *sums);
+    void (*bn_gradient)(const struct sn_plane *s, const float *sums,
+                        const float *mean, const float *rstd,
+                        const float *gamma, float *dgamma, float *dbeta,
+                        float *pqr);
+
     void (*bn_sums)(const struct sn_plane *s, const float *x, float *sums);
     void (*bn_finish)(const struct sn_plane *s, const float *sums,
                       const float *gamma, const float *beta, float eps,
@@ -115,8 +150,14 @@ void sn_kernels_fill_avx2(struct sn_kernels *k);
 void sn_kernels_fill_portable(struct sn_kernels *k);
 
 #ifdef SN_ISA
+/* The matrix products, for the fused kernels of the same ISA. */
+void SN_KERNEL(sn_gemm)(const struct sn_gemm *g);
+void SN_KERNEL(sn_gemm_weights)(const struct sn_gemm_weights *g);
+
 /* Each fills its file's part. */
 void SN_KERNEL(sn_kernels_gemm)(struct sn_kernels *k);
+void SN_KERNEL(sn_kernels_fused)(struct sn_kernels *k);
+void SN_KERNEL(sn_kernels_depthwise_backward)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_stem)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_depthwise_weights)(struct sn_kernels *k);

@@ -16,6 +16,7 @@
  *     00 01 00 01     k = 3: 00 has 1x1 taps, 01 1x2, 10 2x1, 11 2x2
  *     10 11 10 11
  */
+#include "engine/compute/depthwise.h"
 #include "engine/compute/frame.h"
 #include "engine/compute/kernels.h"
 #include "engine/compute/sums.h"
@@ -27,18 +28,6 @@
 #else
 #define SN_COLUMNS 4
 #endif
-#define SN_MOST_TAPS 49
-
-/* A plane's outputs: rows x columns, at y + row * y_line + column * y_step. */
-struct plane {
-    const float *in; /* frame at the first output's first tap */
-    ptrdiff_t line;  /* frame: floats a row */
-    const vec *w;    /* [kh][kw] */
-    int kh, kw, rows, columns;
-    vec bias;
-    float *y;
-    ptrdiff_t y_line, y_step;
-};
 
 SN_INLINE void tile(const int rows, const int columns, const int kw,
                     const int stride, const struct plane *p, int row,
@@ -122,7 +111,7 @@ SN_PLANE(3, 2)
 SN_PLANE(5, 2)
 SN_PLANE(7, 2)
 
-static void run_plane(int stride, const struct plane *p)
+void SN_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p)
 {
     static void (*const by_stride1[8])(const struct plane *) = {
         NULL,      plane_1_1, plane_2_1, plane_3_1,
@@ -159,6 +148,52 @@ SN_INLINE void act_plane(const enum sn_cact act, float *y, int hw, ivec lanes)
         store(y, keep(lanes, act_of(act, load(y))));
 }
 
+/* What a forward does plane by plane. */
+struct forward {
+    const struct sn_dw *s;
+    const struct sn_affine *in;
+    const vec *w;
+    vec bias;
+    enum sn_cact act;
+    int c, oh, ow, pad;
+    float *frame;
+    struct sums *sums; /* may be NULL */
+};
+
+static void activate(const struct forward *f, float *y, int pixels)
+{
+    const ivec lanes = lanes_of(f->s->c, f->c);
+    if (f->act == SN_CACT_RELU)
+        act_plane(SN_CACT_RELU, y, pixels, lanes);
+    else if (f->act == SN_CACT_HSWISH)
+        act_plane(SN_CACT_HSWISH, y, pixels, lanes);
+    else if (f->act == SN_CACT_HSIGMOID)
+        act_plane(SN_CACT_HSIGMOID, y, pixels, lanes);
+}
+
+static void forward_plane(const struct forward *f, const float *x, float *y)
+{
+    const struct sn_dw *s = f->s;
+    frame_copy(f->frame, x, s->h, s->w, f->pad, f->in, f->c);
+    const struct plane p = {
+        .in = f->frame,
+        .line = (ptrdiff_t)(s->w + 2 * f->pad) * SN_B,
+        .w = f->w,
+        .kh = s->k,
+        .kw = s->k,
+        .rows = f->oh,
+        .columns = f->ow,
+        .bias = f->bias,
+        .y = y,
+        .y_line = (ptrdiff_t)f->ow * SN_B,
+        .y_step = SN_B,
+    };
+    SN_KERNEL(sn_depthwise_plane)(s->stride, &p);
+    activate(f, y, f->oh * f->ow);
+    if (f->sums)
+        sums_add(f->sums, y, f->oh * f->ow);
+}
+
 static void dw_forward(const struct sn_dw *s, const float *x,
                        const struct sn_affine *in, const float *packed,
                        const float *bias, enum sn_cact act, float *scratch,
@@ -174,35 +209,22 @@ static void dw_forward(const struct sn_dw *s, const float *x,
         for (int t = 0; t < s->k * s->k; t++)
             w[t] = load(packed + t * cp + c * SN_B);
         struct sums sums = {0};
+        struct forward f = {
+            .s = s,
+            .in = in,
+            .w = w,
+            .bias = load_or_zero(bias, c * SN_B),
+            .act = act,
+            .c = c,
+            .oh = oh,
+            .ow = ow,
+            .pad = pad,
+            .frame = scratch,
+            .sums = ret_sums ? &sums : NULL,
+        };
         for (int n = 0; n < s->n; n++) {
             ptrdiff_t image = (ptrdiff_t)n * cb + c;
-            float *to = y + image * y_plane;
-            frame_copy(scratch, x + image * x_plane, s->h, s->w, pad, in, c);
-            struct plane p = {
-                .in = scratch,
-                .line = (s->w + 2 * pad) * SN_B,
-                .w = w,
-                .kh = s->k,
-                .kw = s->k,
-                .rows = oh,
-                .columns = ow,
-                .bias = load_or_zero(bias, c * SN_B),
-                .y = to,
-                .y_line = ow * SN_B,
-                .y_step = SN_B,
-            };
-            run_plane(s->stride, &p);
-            if (act == SN_CACT_RELU)
-                act_plane(SN_CACT_RELU, to, oh * ow, lanes_of(s->c, c));
-            else if (act == SN_CACT_HSWISH)
-                act_plane(SN_CACT_HSWISH, to, oh * ow, lanes_of(s->c, c));
-            else if (act == SN_CACT_HSIGMOID)
-                act_plane(SN_CACT_HSIGMOID, to, oh * ow, lanes_of(s->c, c));
-            if (ret_sums) {
-                if (n == 0)
-                    sums_start(&sums, to);
-                sums_add(&sums, to, oh * ow);
-            }
+            forward_plane(&f, x + image * x_plane, y + image * y_plane);
         }
         if (ret_sums)
             sums_finish(&sums, ret_sums, c, cp);
@@ -262,6 +284,16 @@ static int parity_plane(const struct sn_dw *s, const float *packed, int c,
     return v.count * h.count;
 }
 
+void SN_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
+                                      const float *packed, int c,
+                                      const float *frame, vec *w,
+                                      struct plane ret[4])
+{
+    for (int ry = 0; ry < s->stride; ry++)
+        for (int rx = 0; rx < s->stride; rx++)
+            w += parity_plane(s, packed, c, ry, rx, frame, w, ret++);
+}
+
 static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
                     float *scratch, float *dz)
 {
@@ -271,20 +303,16 @@ static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
     for (int c = 0; c < cb; c++) {
         struct plane parity[4];
         vec w[SN_MOST_TAPS];
-        int taps = 0, parities = 0;
-        for (int ry = 0; ry < s->stride; ry++)
-            for (int rx = 0; rx < s->stride; rx++)
-                taps += parity_plane(s, packed, c, ry, rx, scratch, w + taps,
-                                     &parity[parities++]);
+        SN_KERNEL(sn_depthwise_parities)(s, packed, c, scratch, w, parity);
         for (int n = 0; n < s->n; n++) {
             ptrdiff_t image = (ptrdiff_t)n * cb + c;
             float *to = dz + image * s->h * s->w * SN_B;
             frame_copy(scratch, dy + image * oh * ow * SN_B, oh, ow, pad, NULL,
                        c);
-            for (int i = 0; i < parities; i++) {
+            for (int i = 0; i < s->stride * s->stride; i++) {
                 int ry = i / s->stride, rx = i % s->stride;
                 parity[i].y = to + ((ptrdiff_t)ry * s->w + rx) * SN_B;
-                run_plane(1, &parity[i]);
+                SN_KERNEL(sn_depthwise_plane)(1, &parity[i]);
             }
         }
     }

@@ -9,30 +9,21 @@
  * small. Any k up to 7: 3 takes its three rows at once, 5 all five (AVX-512)
  * or two and three, 7 three and twice two.
  */
+#include "engine/compute/depthwise.h"
 #include "engine/compute/frame.h"
 #include "engine/compute/kernels.h"
 #include "engine/compute/vec.h"
 
-#define SN_MOST_TAPS 49
-
-struct taps {
-    const float *in; /* frame at the first of the tap rows */
-    ptrdiff_t line;
-    const float *dy;
-    int oh, ow;
-    vec *sum; /* [rows][k], added to */
-};
-
 SN_INLINE void tap_rows(const int rows, const int k, const int stride,
                         const struct taps *t)
 {
-    const float *dy = t->dy;
     vec a[5 * 5 > 3 * 7 ? 5 * 5 : 3 * 7];
 #pragma GCC unroll 32
     for (int i = 0; i < rows * k; i++)
         a[i] = (vec){0};
     for (int y = 0; y < t->oh; y++) {
         const float *in = t->in + y * stride * t->line;
+        const float *dy = t->dy + y * t->dy_line;
         for (int x = 0; x < t->ow; x++, in += stride * SN_B, dy += SN_B) {
             vec d = load(dy);
 #pragma GCC unroll 8
@@ -93,13 +84,18 @@ SN_TAPS(3, 2)
 SN_TAPS(5, 2)
 SN_TAPS(7, 2)
 
-static void dw_weights(const struct sn_dw *s, const float *x,
-                       const struct sn_affine *in, const float *dy,
-                       float *scratch, float *ret_dw)
+void SN_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t)
 {
     static void (*const by_size[2][8])(struct taps) = {
         {[3] = taps_3_1, [5] = taps_5_1, [7] = taps_7_1},
         {[3] = taps_3_2, [5] = taps_5_2, [7] = taps_7_2}};
+    by_size[stride - 1][k](*t);
+}
+
+static void dw_weights(const struct sn_dw *s, const float *x,
+                       const struct sn_affine *in, const float *dy,
+                       float *scratch, float *ret_dw)
+{
     const int cb = blocks_of(s->c), cp = cb * SN_B, pad = s->k / 2;
     const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
     frame_clear(scratch, s->h, s->w, pad);
@@ -113,11 +109,12 @@ static void dw_weights(const struct sn_dw *s, const float *x,
                 .in = scratch,
                 .line = (ptrdiff_t)(s->w + 2 * pad) * SN_B,
                 .dy = dy + image * oh * ow * SN_B,
+                .dy_line = (ptrdiff_t)ow * SN_B,
                 .oh = oh,
                 .ow = ow,
                 .sum = sum,
             };
-            by_size[s->stride - 1][s->k](t);
+            SN_KERNEL(sn_depthwise_taps)(s->k, s->stride, &t);
         }
         for (int t = 0; t < s->k * s->k; t++)
             store(ret_dw + t * cp + c * SN_B, sum[t]);

@@ -8,9 +8,14 @@
  *     row 0   x[0][i] * [w_i ][w_i ]     one broadcast and two FMAs
  *     row 1   x[1][i] *    "     "       a row and an input
  *
- * The weight gradient keeps B x B (inputs times outputs) in registers and
- * walks the rows.
+ * The weight gradient keeps inputs times blocks of outputs in registers and
+ * walks the rows:
+ *
+ *                 dy [ B ][ B ][ B ]
+ *     x[row][i]   *  dw[i]           one broadcast and an FMA a block
  */
+#include <string.h>
+
 #include "engine/compute/kernels.h"
 #include "engine/compute/vec.h"
 
@@ -20,6 +25,19 @@
 /* Rows before a partial sum of the weight gradient is put aside: keeps the
  * rounding small and what is walked again and again in the cache. */
 #define SN_ROWS_A_CHUNK 256
+
+/* The weight gradient's tile: input lanes times output blocks, and lanes where
+ * there is one block only. */
+#if defined(__AVX512F__)
+#define SN_OUTER 8
+#define SN_OUTPUTS 3
+#define SN_OUTER_ALONE 16
+#else
+#define SN_OUTER 4
+#define SN_OUTPUTS 2
+#define SN_OUTER_ALONE 8
+#endif
+#define SN_MOST_OUTER (SN_OUTER * SN_OUTPUTS)
 
 struct tile {
     const float *x; /* first row, first input */
@@ -154,7 +172,7 @@ static void tile_linear2(int n, const struct sn_gemm *g, const struct tile *t,
 }
 
 /* Rows are shared out evenly: 49 as 10 10 10 10 9, not as 12 12 12 12 1. */
-static void gemm(const struct sn_gemm *g)
+void SN_KERNEL(sn_gemm)(const struct sn_gemm *g)
 {
     const int ob = blocks_of(g->o);
     const ptrdiff_t w_block = (ptrdiff_t)blocks_of(g->i) * SN_B * SN_B;
@@ -185,54 +203,145 @@ static void gemm(const struct sn_gemm *g)
     }
 }
 
-/* a[i][o] += x[row][i] * dy[row][o] over rows; x_row, y_row constant or not */
-SN_INLINE void outer_rows(const ptrdiff_t x_row, const ptrdiff_t y_row,
-                          int rows, const float *x, const float *dy, vec *a)
+/* One tile of the weight gradient: `inputs` lanes of one block of x times
+ * `outputs` blocks of dy. */
+struct outer {
+    const float *x, *dy;
+    float *dw;          /* of the first block of outputs */
+    ptrdiff_t dw_block; /* to the next one's */
+    bool add;
+};
+
+/* a[o][i] += x[row][i] * dy[row][o] over rows; x_row, y_row constant or not */
+SN_INLINE void outer_rows(const int inputs, const int outputs,
+                          const ptrdiff_t x_row, const ptrdiff_t y_row,
+                          ptrdiff_t y_block, int rows, const float *x,
+                          const float *dy, vec *a)
 {
-    for (int r = 0; r < rows; r++) {
-        vec d = load(dy + r * y_row);
+    for (int r = 0; r < rows; r++, x += x_row, dy += y_row) {
+        vec d[SN_OUTPUTS];
+#pragma GCC unroll 4
+        for (int o = 0; o < outputs; o++)
+            d[o] = load(dy + o * y_block);
 #pragma GCC unroll 16
-        for (int l = 0; l < SN_B; l++)
-            a[l] += x[r * x_row + l] * d;
+        for (int i = 0; i < inputs; i++) {
+            /* a broadcast that is used once is part of its FMA */
+            if (outputs == 1) {
+                a[i] += x[i] * d[0];
+                continue;
+            }
+            vec s = (vec){0} + x[i];
+#pragma GCC unroll 4
+            for (int o = 0; o < outputs; o++)
+                a[o * inputs + i] += s * d[o];
+        }
     }
 }
 
-/* One pair of blocks over groups [first, last). */
-static void outer(const struct sn_gemm_weights *g, int first, int last,
-                  const float *x, const float *dy, float *dw, bool add)
+/* One tile over groups [first, last). */
+SN_INLINE void outer_tile(const int inputs, const int outputs,
+                          const struct sn_gemm_weights *g, int first, int last,
+                          const struct outer *t)
 {
-    vec a[SN_B];
-#pragma GCC unroll 16
-    for (int l = 0; l < SN_B; l++)
-        a[l] = (vec){0};
+    vec a[SN_MOST_OUTER];
+#pragma GCC unroll 32
+    for (int i = 0; i < inputs * outputs; i++)
+        a[i] = (vec){0};
     for (int group = first; group < last; group++) {
-        const float *xg = x + group * g->x_group;
-        const float *yg = dy + group * g->y_group;
+        const float *x = t->x + group * g->x_group;
+        const float *dy = t->dy + group * g->y_group;
         if (g->x_row == SN_B && g->y_row == SN_B)
-            outer_rows(SN_B, SN_B, g->rows, xg, yg, a);
+            outer_rows(inputs, outputs, SN_B, SN_B, g->y_block, g->rows, x, dy,
+                       a);
         else
-            outer_rows(g->x_row, g->y_row, g->rows, xg, yg, a);
+            outer_rows(inputs, outputs, g->x_row, g->y_row, g->y_block, g->rows,
+                       x, dy, a);
     }
+#pragma GCC unroll 4
+    for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 16
-    for (int l = 0; l < SN_B; l++) {
-        vec before = add ? load(dw + l * SN_B) : (vec){0};
-        store(dw + l * SN_B, before + a[l]);
+        for (int i = 0; i < inputs; i++) {
+            float *dw = t->dw + o * t->dw_block + i * SN_B;
+            vec before = t->add ? load(dw) : (vec){0};
+            store(dw, before + a[o * inputs + i]);
+        }
+}
+
+static void outer1(const struct sn_gemm_weights *g, int first, int last,
+                   const struct outer *t)
+{
+    outer_tile(SN_OUTER_ALONE, 1, g, first, last, t);
+}
+
+static void outer2(const struct sn_gemm_weights *g, int first, int last,
+                   const struct outer *t)
+{
+    outer_tile(SN_OUTER, 2, g, first, last, t);
+}
+
+#if SN_OUTPUTS == 3
+static void outer3(const struct sn_gemm_weights *g, int first, int last,
+                   const struct outer *t)
+{
+    outer_tile(SN_OUTER, 3, g, first, last, t);
+}
+#endif
+
+/* All inputs times `outputs` blocks from block o on. Lanes that are no inputs
+ * are computed as far as a tile has them, and else zero. */
+static void outer_blocks(const struct sn_gemm_weights *g, int first, int last,
+                         int o, int outputs)
+{
+    const int ib = blocks_of(g->i);
+    const int step = outputs == 1 ? SN_OUTER_ALONE : SN_OUTER;
+    struct outer t = {
+        .dy = g->dy + o * g->y_block,
+        .dw_block = (ptrdiff_t)ib * SN_B * SN_B,
+        .add = g->add || first > 0,
+    };
+    float *dw = g->dw + o * t.dw_block;
+    for (int i = 0; i < ib * SN_B; i += step) {
+        t.x = g->x + i / SN_B * g->x_block + i % SN_B;
+        t.dw = dw + (ptrdiff_t)i * SN_B;
+        if (i >= g->i) {
+            for (int k = 0; k < outputs; k++)
+                memset(t.dw + k * t.dw_block, 0,
+                       sizeof(float) * (size_t)step * SN_B);
+            continue;
+        }
+#if SN_OUTPUTS == 3
+        if (outputs == 3)
+            outer3(g, first, last, &t);
+        else
+#endif
+            if (outputs == 2)
+            outer2(g, first, last, &t);
+        else
+            outer1(g, first, last, &t);
     }
 }
 
-static void gemm_weights(const struct sn_gemm_weights *g)
+/* How many blocks of outputs go together when `left` are left: none alone
+ * where that can be helped. */
+SN_INLINE int outputs_of(int left)
 {
-    const int ib = blocks_of(g->i), ob = blocks_of(g->o);
+    if (left <= SN_OUTPUTS)
+        return left;
+    return left == SN_OUTPUTS + 1 ? 2 : SN_OUTPUTS;
+}
+
+void SN_KERNEL(sn_gemm_weights)(const struct sn_gemm_weights *g)
+{
+    const int ob = blocks_of(g->o);
     int step = SN_ROWS_A_CHUNK / g->rows;
     if (step < 1)
         step = 1;
     for (int first = 0; first < g->groups; first += step) {
         int last = first + step < g->groups ? first + step : g->groups;
-        for (int o = 0; o < ob; o++)
-            for (int i = 0; i < ib; i++)
-                outer(g, first, last, g->x + i * g->x_block,
-                      g->dy + o * g->y_block,
-                      g->dw + ((ptrdiff_t)o * ib + i) * SN_B * SN_B, first > 0);
+        for (int o = 0, n; o < ob; o += n) {
+            n = outputs_of(ob - o);
+            outer_blocks(g, first, last, o, n);
+        }
     }
 }
 
@@ -269,8 +378,8 @@ static void conv1_unpack_add(int i, int o, const float *packed, float *dw,
 
 void SN_KERNEL(sn_kernels_gemm)(struct sn_kernels *k)
 {
-    k->gemm = gemm;
-    k->gemm_weights = gemm_weights;
+    k->gemm = SN_KERNEL(sn_gemm);
+    k->gemm_weights = SN_KERNEL(sn_gemm_weights);
     k->conv1_pack = conv1_pack;
     k->conv1_unpack_add = conv1_unpack_add;
 }

@@ -22,7 +22,6 @@ static void bn_sums(const struct sn_plane *s, const float *x, float *ret)
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
     for (int c = 0; c < cb; c++) {
         struct sums sums = {.count = 0};
-        sums_start(&sums, x + c * plane);
         for (int n = 0; n < s->n; n++)
             sums_add(&sums, x + (n * cb + c) * plane, s->hw);
         sums_finish(&sums, ret, c, cb * SN_B);
@@ -251,8 +250,112 @@ static void bn_backward(const struct sn_plane *s, const float *x,
     }
 }
 
+/* One channel block of bn_backward_sums. */
+SN_INLINE void sums_block(const enum sn_cact act, const bool gated,
+                          const struct back *b, vec *ret_g, vec *ret_product)
+{
+    const float inverse = 1.0f / b->hw;
+    dvec sum = {0}, product = {0};
+    for (int n = 0; n < b->n; n++) {
+        const float *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
+        float *to = b->dx ? b->dx + n * b->stride : NULL;
+        vec gate = {0}, spread = {0}, s = {0}, q = {0};
+        if (gated) {
+            gate = load(b->gate + n * b->vector_stride);
+            spread = load(b->dpool + n * b->vector_stride) * inverse;
+        }
+        for (int i = 0; i < b->hw * SN_B; i += SN_B) {
+            vec v = load(x + i);
+            vec g =
+                inner_gradient(act, gated, b, v, load(dy + i), gate, spread);
+            if (to)
+                store(to + i, g);
+            s += g;
+            q += g * (v - b->mean);
+        }
+        sum += widen(s);
+        product += widen(q);
+    }
+    *ret_g = narrow(sum);
+    *ret_product = narrow(product);
+}
+
+SN_INLINE void sums_act(const enum sn_cact act, const struct back *b,
+                        vec *ret_g, vec *ret_product)
+{
+    if (b->gate)
+        sums_block(act, true, b, ret_g, ret_product);
+    else
+        sums_block(act, false, b, ret_g, ret_product);
+}
+
+static void bn_backward_sums(const struct sn_plane *s, const float *x,
+                             const float *mean, const struct sn_affine *in,
+                             const float *gate, const float *dpool,
+                             const float *dy, float *ret_g, float *sums)
+{
+    const int cb = blocks_of(s->c);
+    const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
+    const bool gated = gate && dpool;
+    for (int c = 0; c < cb; c++) {
+        const int at = c * SN_B;
+        vec g, product;
+        struct back b = {
+            .n = s->n,
+            .hw = s->hw,
+            .stride = cb * plane,
+            .vector_stride = cb * SN_B,
+            .mean = load(mean + at),
+            .scale = load(in->scale + at),
+            .shift = load(in->shift + at),
+            .x = x + c * plane,
+            .dy = dy + c * plane,
+            .gate = gated ? gate + at : NULL,
+            .dpool = gated ? dpool + at : NULL,
+            .dx = ret_g ? ret_g + c * plane : NULL,
+        };
+        switch (in->act) {
+        case SN_CACT_RELU:
+            sums_act(SN_CACT_RELU, &b, &g, &product);
+            break;
+        case SN_CACT_HSWISH:
+            sums_act(SN_CACT_HSWISH, &b, &g, &product);
+            break;
+        case SN_CACT_HSIGMOID:
+            sums_act(SN_CACT_HSIGMOID, &b, &g, &product);
+            break;
+        default:
+            sums_act(SN_CACT_NONE, &b, &g, &product);
+            break;
+        }
+        store(sums + at, g);
+        store(sums + cb * SN_B + at, product);
+    }
+}
+
+static void bn_gradient(const struct sn_plane *s, const float *sums,
+                        const float *mean, const float *rstd,
+                        const float *gamma, float *dgamma, float *dbeta,
+                        float *pqr)
+{
+    const int cp = blocks_of(s->c) * SN_B;
+    const double count = (double)s->n * s->hw;
+    for (int c = 0; c < cp; c++) {
+        const double scale = (double)gamma[c] * rstd[c];
+        const double product = (double)sums[cp + c] * rstd[c];
+        const double slope = product / count * rstd[c];
+        dbeta[c] = sums[c];
+        dgamma[c] = (float)product;
+        pqr[c] = (float)scale;
+        pqr[cp + c] = (float)(-scale * slope);
+        pqr[2 * cp + c] = (float)(scale * (slope * mean[c] - sums[c] / count));
+    }
+}
+
 void SN_KERNEL(sn_kernels_norm)(struct sn_kernels *k)
 {
+    k->bn_backward_sums = bn_backward_sums;
+    k->bn_gradient = bn_gradient;
     k->bn_sums = bn_sums;
     k->bn_finish = bn_finish;
     k->bn_apply = bn_apply;

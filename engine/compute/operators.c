@@ -54,11 +54,12 @@ void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
 
 /* Scratch for a depthwise call; NULL, and the error kept, for a shape that has
  * no kernel. */
-static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s)
+static float *dw_scratch_of(struct sn_cx *cx, const struct sn_dw *s,
+                            size_t (*floats)(const struct sn_dw *s))
 {
     if ((s->k == 3 || s->k == 5 || s->k == 7) &&
         (s->stride == 1 || s->stride == 2))
-        return sn_cx_scratch(cx, cx->k->dw_scratch(s));
+        return sn_cx_scratch(cx, floats(s));
     struct sn_error error;
     sn_error_set(&error, SN_ERR_UNSUPPORTED,
                  "no depthwise kernel of size %d and stride %d", s->k,
@@ -72,7 +73,7 @@ void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                    const float *packed, float *y, float *ret_sums)
 {
     const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch(cx, s);
+    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_forward(s, x, &in, packed, NULL, SN_CACT_NONE, scratch, y,
                           ret_sums);
@@ -82,7 +83,7 @@ void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                  const float *packed, const float *bias, enum sn_cact act,
                  float *y)
 {
-    float *scratch = dw_scratch(cx, s);
+    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_forward(s, x, NULL, packed, bias, act, scratch, y, NULL);
 }
@@ -90,7 +91,7 @@ void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
 void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
                          const float *dy, const float *packed, float *dz)
 {
-    float *scratch = dw_scratch(cx, s);
+    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_data(s, dy, packed, scratch, dz);
 }
@@ -101,7 +102,7 @@ void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
                             const float *dy, float *ret_packed_dw)
 {
     const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch(cx, s);
+    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_weights(s, x, &in, dy, scratch, ret_packed_dw);
 }
@@ -139,6 +140,65 @@ void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
 {
     cx->k->bn_backward(s, x, mean, rstd, gamma, beta, act, gate, dpool, dy, dx,
                        ret_dgamma, ret_dbeta);
+}
+
+/* ---- fused passes ---- */
+
+void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
+                            const struct sn_source *in, const float *packed_fwd,
+                            float *ret_in, float *y, float *ret_sums)
+{
+    const int hw = s->h * s->w;
+    const struct sn_fused_forward f = {s->n,       hw,     s->i, s->o,    *in,
+                                       packed_fwd, ret_in, y,    ret_sums};
+    float *scratch =
+        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
+    if (scratch)
+        cx->k->fused_forward(&f, scratch);
+}
+
+void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
+                             const struct sn_source *in,
+                             const struct sn_gradient *dy,
+                             const float *packed_bwd, const struct sn_sink *out,
+                             float *ret_packed_dw)
+{
+    const int hw = s->h * s->w;
+    const struct sn_fused_backward f = {
+        s->n, hw, s->i, s->o, *in, *dy, packed_bwd, *out, ret_packed_dw};
+    float *scratch =
+        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
+    if (scratch)
+        cx->k->fused_backward(&f, scratch);
+}
+
+void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
+                          const struct sn_source *in,
+                          const struct sn_gradient *dy, const float *packed,
+                          const struct sn_sink *out, float *ret_packed_dw)
+{
+    float *scratch = dw_scratch_of(cx, s, cx->k->dw_backward_scratch);
+    if (scratch)
+        cx->k->dw_backward(s, in, dy, packed, out, scratch, ret_packed_dw);
+}
+
+void sn_bn_backward_sums(struct sn_cx *cx, const struct sn_plane *s,
+                         const float *x, const float *mean, const float *scale,
+                         const float *shift, enum sn_cact act,
+                         const float *gate, const float *dpool, const float *dy,
+                         float *ret_g, float *ret_sums)
+{
+    const struct sn_affine in = {scale, shift, act};
+    cx->k->bn_backward_sums(s, x, mean, &in, gate, dpool, dy, ret_g, ret_sums);
+}
+
+void sn_bn_gradient(struct sn_cx *cx, const struct sn_plane *s,
+                    const float *sums, const float *mean, const float *rstd,
+                    const float *gamma, float *ret_dgamma, float *ret_dbeta,
+                    float *ret_pqr)
+{
+    cx->k->bn_gradient(s, sums, mean, rstd, gamma, ret_dgamma, ret_dbeta,
+                       ret_pqr);
 }
 
 /* ---- squeeze-and-excitation, pooling, vectors ---- */

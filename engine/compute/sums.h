@@ -2,8 +2,8 @@
  * planes, without losing the variance where the mean is large.
  *
  * Private to the kernels. Values are taken relative to a shift near the mean
- * (the first value seen), summed in single precision inside a plane and in
- * double across planes.
+ * (the first value seen; a struct of zeros has seen none), summed in single
+ * precision inside a plane and in double across planes.
  */
 #ifndef SN_SUMS_H
 #define SN_SUMS_H
@@ -16,19 +16,13 @@ struct sums {
     double count;
 };
 
-SN_INLINE void sums_start(struct sums *s, const float *first)
-{
-    s->shift = load(first);
-    s->sum = (dvec){0};
-    s->square = (dvec){0};
-    s->count = 0;
-}
-
 /* Planes longer than this are summed piece by piece. */
 #define SN_SUMS_PIECE 256
 
 SN_INLINE void sums_add(struct sums *s, const float *x, int hw)
 {
+    if (s->count == 0)
+        s->shift = load(x);
     for (int first = 0; first < hw; first += SN_SUMS_PIECE) {
         int last = first + SN_SUMS_PIECE < hw ? first + SN_SUMS_PIECE : hw;
         vec a[4] = {{0}}, b[4] = {{0}};

@@ -1,15 +1,20 @@
 /* sn_vec - a block of B floats as one vector, in GCC's vector extensions.
  *
- * Private to the kernels (needs SN_B). No intrinsics: the compiler makes of
- * `vec` what its flags allow, one AVX-512 register, one AVX one, or two of
- * SSE. Loops over small constant counts carry `#pragma GCC unroll` so that
- * arrays of vec live in registers.
+ * Private to the kernels (needs SN_B). The compiler makes of `vec` what its
+ * flags allow, one AVX-512 register, one AVX one, or two of SSE; intrinsics
+ * stand for the three operations below alone that the extensions lack. Loops
+ * over small constant counts carry `#pragma GCC unroll` so that arrays of vec
+ * live in registers.
  */
 #ifndef SN_VEC_H
 #define SN_VEC_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "engine/compute/compute.h"
 
@@ -48,11 +53,52 @@ SN_INLINE vec load_or_zero(const float *p, ptrdiff_t offset)
     return p ? load(p + offset) : (vec){0};
 }
 
-/* mask ? a : b, lane by lane; masks are all ones or zero, as of (a > b). */
-SN_INLINE vec choose(ivec mask, vec a, vec b)
+/* Lane by lane: max(a, b), min(a, b), and a < b ? yes : no. The vector
+ * extensions have masks for these, and what the compiler makes of masks costs
+ * as much as a convolution with a small kernel: hence the instructions. */
+#if defined(__AVX512F__)
+SN_INLINE vec max_of(vec a, vec b)
 {
-    return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
 }
+SN_INLINE vec min_of(vec a, vec b)
+{
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+}
+SN_INLINE vec if_less(vec a, vec b, vec yes, vec no)
+{
+    const __mmask16 less = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+    return (vec)_mm512_mask_blend_ps(less, (__m512)no, (__m512)yes);
+}
+#elif defined(__AVX2__)
+SN_INLINE vec max_of(vec a, vec b)
+{
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+SN_INLINE vec min_of(vec a, vec b)
+{
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+}
+SN_INLINE vec if_less(vec a, vec b, vec yes, vec no)
+{
+    const __m256 less = _mm256_cmp_ps((__m256)a, (__m256)b, _CMP_LT_OQ);
+    return (vec)_mm256_blendv_ps((__m256)no, (__m256)yes, less);
+}
+#else
+SN_INLINE vec if_less(vec a, vec b, vec yes, vec no)
+{
+    const ivec less = a < b;
+    return (vec)((less & (ivec)yes) | (~less & (ivec)no));
+}
+SN_INLINE vec max_of(vec a, vec b)
+{
+    return if_less(b, a, a, b);
+}
+SN_INLINE vec min_of(vec a, vec b)
+{
+    return if_less(a, b, a, b);
+}
+#endif
 
 /* v where the mask is set, else zero */
 SN_INLINE vec keep(ivec mask, vec v)
@@ -60,23 +106,23 @@ SN_INLINE vec keep(ivec mask, vec v)
     return (vec)(mask & (ivec)v);
 }
 
-/* clamp(t, 0, 6) */
-SN_INLINE vec clamp6(vec t)
+/* clamp(t, 0, 1) */
+SN_INLINE vec clamp1(vec t)
 {
-    const vec zero = {0}, six = zero + 6.0f;
-    t = keep(t > zero, t);
-    return choose(t < six, t, six);
+    const vec zero = {0}, one = zero + 1.0f;
+    return min_of(max_of(t, zero), one);
 }
 
+/* h-swish is t * clamp(t / 6 + 1 / 2, 0, 1), its second factor h-sigmoid. */
 SN_INLINE vec act_of(const enum sn_cact act, vec t)
 {
     switch (act) {
     case SN_CACT_RELU:
-        return keep(t > (vec){0}, t);
+        return max_of(t, (vec){0});
     case SN_CACT_HSWISH:
-        return t * clamp6(t + 3.0f) * (1.0f / 6);
+        return t * clamp1(t * (1.0f / 6) + 0.5f);
     case SN_CACT_HSIGMOID:
-        return clamp6(t + 3.0f) * (1.0f / 6);
+        return clamp1(t * (1.0f / 6) + 0.5f);
     default:
         return t;
     }
@@ -85,16 +131,17 @@ SN_INLINE vec act_of(const enum sn_cact act, vec t)
 /* act'(t) */
 SN_INLINE vec slope_of(const enum sn_cact act, vec t)
 {
-    const vec zero = {0}, one = zero + 1.0f;
+    const vec zero = {0}, one = zero + 1.0f, three = zero + 3.0f;
     switch (act) {
     case SN_CACT_RELU:
-        return keep(t > zero, one);
+        return if_less(zero, t, one, zero);
     case SN_CACT_HSWISH: {
-        vec middle = choose(t < zero + 3.0f, t * (1.0f / 3) + 0.5f, one);
-        return keep(t > zero - 3.0f, middle);
+        vec middle = if_less(t, three, t * (1.0f / 3) + 0.5f, one);
+        return if_less(-three, t, middle, zero);
     }
     case SN_CACT_HSIGMOID:
-        return keep((t > zero - 3.0f) & (t < zero + 3.0f), one * (1.0f / 6));
+        return if_less(-three, t, if_less(t, three, one * (1.0f / 6), zero),
+                       zero);
     default:
         return one;
     }

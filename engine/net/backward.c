@@ -33,6 +33,24 @@ static void bn_back(const struct gradient *g, int j, const float *x,
                    g->packed + p->sub->gradient_at[j].gamma, grad_beta(g, j));
 }
 
+/* From the sums of layer j's gradient (tape's sums, see sn_bn_backward_sums) to
+ * those of its BN, and to how the gradient g is read through it; x is the raw
+ * output. */
+static struct sn_gradient through_bn(const struct gradient *g, int j,
+                                     const float *gradient, const float *x)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_bn_tape *bn = &p->tape->bn[j];
+    struct sn_plane plane = sn_pass_plane(p, j);
+    size_t padded = (size_t)sn_compute_padded(p->sub->net->compute, plane.c);
+    float *pqr = p->tape->pqr;
+    sn_bn_gradient(
+        p->cx, &plane, p->tape->sums, bn->mean, bn->rstd, sn_pass_gamma(p, j),
+        g->packed + p->sub->gradient_at[j].gamma, grad_beta(g, j), pqr);
+    return (struct sn_gradient){gradient, x, pqr, pqr + padded,
+                                pqr + 2 * padded};
+}
+
 /* Weight gradient of a 1x1, and dx, which may share memory with x. */
 static void conv_back(const struct gradient *g, int j, const float *x,
                       const float *dy, float *dx)
@@ -93,21 +111,53 @@ static void squeeze_excite_back(const struct gradient *g, int b,
     conv_back(g, reduce, t->pooled, v, u);
 }
 
-static void depth_back(const struct gradient *g, int b, const float *db,
-                       float *dz)
+/* From the gradient of a block's raw projection to that of its raw depthwise
+ * output's BN, in `narrow`, and its sums. */
+static void project_back(const struct gradient *g, int b,
+                         const struct sn_gradient *dd)
+{
+    const struct sn_pass *p = g->pass;
+    const struct sn_block_tape *t = &p->tape->block[b];
+    struct sn_tape *tape = p->tape;
+    int depth = sn_layer_in_block(b, SN_DEPTH);
+    int project = sn_layer_in_block(b, SN_PROJECT);
+    bool gated = p->sub->plan.block[b].se_mid > 0;
+    const struct sn_bn_tape *bn = &tape->bn[depth];
+    struct sn_conv1 s = sn_pass_conv1(p, project);
+    struct sn_source in = sn_pass_depth_output(p, b);
+    struct sn_sink out = {.dx = tape->narrow,
+                          .through = !gated,
+                          .mean = bn->mean,
+                          .ret_sums = gated ? NULL : tape->sums};
+    sn_conv1_backward_fused(p->cx, &s, &in, dd, sn_pass_weight_back(p, project),
+                            &out, grad_weight(g, project));
+    if (gated) {
+        struct sn_plane plane = sn_pass_plane(p, depth);
+        squeeze_excite_back(g, b, tape->narrow);
+        sn_bn_backward_sums(p->cx, &plane, t->b, bn->mean, bn->scale, bn->shift,
+                            in.act, t->gate, tape->vector[0], tape->narrow,
+                            tape->narrow, tape->sums);
+    }
+}
+
+/* Where the block expands dx gets the gradient of the expansion's BN, and its
+ * sums; else that of the block's input. */
+static void depth_back(const struct gradient *g, int b,
+                       const struct sn_gradient *db, float *dx)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_block_plan *plan = &p->sub->plan.block[b];
-    int expand = sn_layer_in_block(b, SN_EXPAND);
     int depth = sn_layer_in_block(b, SN_DEPTH);
-    const struct sn_bn_tape *bn = &p->tape->bn[expand];
     struct sn_dw dw = sn_pass_dw(p, depth);
-    sn_dw_backward_weights(
-        p->cx, &dw, p->tape->block[b].a, plan->expands ? bn->scale : NULL,
-        plan->expands ? bn->shift : NULL,
-        plan->expands ? sn_layer_act(plan->act) : SN_CACT_NONE, db,
-        grad_weight(g, depth));
-    sn_dw_backward_data(p->cx, &dw, db, sn_pass_weight(p, depth), dz);
+    struct sn_source in = sn_pass_depth_input(p, b);
+    struct sn_sink out = {.dx = dx};
+    if (plan->expands) {
+        out.through = true;
+        out.mean = p->tape->bn[sn_layer_in_block(b, SN_EXPAND)].mean;
+        out.ret_sums = p->tape->sums;
+    }
+    sn_dw_backward_fused(p->cx, &dw, &in, db, sn_pass_weight(p, depth), &out,
+                         grad_weight(g, depth));
 }
 
 static void block_back(const struct gradient *g, int b, const float *dy,
@@ -120,24 +170,26 @@ static void block_back(const struct gradient *g, int b, const float *dy,
     int expand = sn_layer_in_block(b, SN_EXPAND);
     int depth = sn_layer_in_block(b, SN_DEPTH);
     int project = sn_layer_in_block(b, SN_PROJECT);
-    enum sn_cact act = sn_layer_act(plan->act);
+    const struct sn_bn_tape *bn = &tape->bn[project];
+    struct sn_plane plane = sn_pass_plane(p, project);
 
-    bn_back(g, project, t->d, SN_CACT_NONE, NULL, NULL, dy, tape->out);
-    sn_pass_activate(p, b);
-    conv_back(g, project, tape->narrow, tape->out, tape->narrow);
-    const float *dpool = NULL;
-    if (plan->se_mid > 0) {
-        squeeze_excite_back(g, b, tape->narrow);
-        dpool = tape->vector[0];
-    }
-    bn_back(g, depth, t->b, act, t->gate, dpool, tape->narrow, tape->narrow);
+    sn_bn_backward_sums(p->cx, &plane, t->d, bn->mean, bn->scale, bn->shift,
+                        SN_CACT_NONE, NULL, NULL, dy, NULL, tape->sums);
+    struct sn_gradient d = through_bn(g, project, dy, t->d);
+    project_back(g, b, &d);
+    d = through_bn(g, depth, tape->narrow, t->b);
     if (plan->expands) {
-        depth_back(g, b, tape->narrow, tape->wide);
-        bn_back(g, expand, t->a, act, NULL, NULL, tape->wide, tape->wide);
-        conv_back(g, expand, t->x, tape->wide, dx);
-    } else {
-        depth_back(g, b, tape->narrow, dx);
+        depth_back(g, b, &d, tape->wide);
+        d = through_bn(g, expand, tape->wide, t->a);
+        struct sn_conv1 s = sn_pass_conv1(p, expand);
+        struct sn_source in = {.u = t->x};
+        struct sn_sink out = {.dx = dx, .add = plan->residual ? dy : NULL};
+        sn_conv1_backward_fused(p->cx, &s, &in, &d,
+                                sn_pass_weight_back(p, expand), &out,
+                                grad_weight(g, expand));
+        return;
     }
+    depth_back(g, b, &d, dx);
     if (plan->residual) {
         size_t channels =
             (size_t)sn_compute_padded(p->sub->net->compute, plan->in);

@@ -12,13 +12,14 @@ static void finish_bn(const struct sn_pass *p, int j)
                  bn->shift);
 }
 
-/* y = conv(x), raw, and its BN's scale and shift. */
-static void conv_bn(const struct sn_pass *p, int j, const float *x, float *y)
+/* y = conv(source), raw, and its BN's scale and shift; the source itself goes
+ * to x where that is not NULL. */
+static void conv_bn(const struct sn_pass *p, int j, const struct sn_source *in,
+                    float *x, float *y)
 {
     struct sn_conv1 s = sn_pass_conv1(p, j);
-    struct sn_plane plane = sn_pass_plane(p, j);
-    sn_conv1_forward(p->cx, &s, x, sn_pass_weight(p, j), y);
-    sn_bn_sums(p->cx, &plane, y, p->tape->bn[j].sums);
+    sn_conv1_forward_fused(p->cx, &s, in, sn_pass_weight(p, j), x, y,
+                           p->tape->bn[j].sums);
     finish_bn(p, j);
 }
 
@@ -29,16 +30,20 @@ static void conv_vector(const struct sn_pass *p, int j, const float *x,
     sn_conv1_forward(p->cx, &s, x, sn_pass_weight(p, j), y);
 }
 
-static void stem(const struct sn_pass *p)
+/* The stem's output, as the first block reads it. */
+static struct sn_source stem(const struct sn_pass *p)
 {
     struct sn_tape *tape = p->tape;
+    const struct sn_bn_tape *bn = &tape->bn[0];
     struct sn_stem s = sn_pass_stem(p);
     struct sn_plane plane = sn_pass_plane(p, 0);
     sn_stem_forward(p->cx, &s, p->images, sn_pass_weight(p, 0), tape->stem);
-    sn_bn_sums(p->cx, &plane, tape->stem, tape->bn[0].sums);
+    sn_bn_sums(p->cx, &plane, tape->stem, bn->sums);
     finish_bn(p, 0);
-    sn_bn_apply(p->cx, &plane, tape->stem, tape->bn[0].scale, tape->bn[0].shift,
-                SN_CACT_HSWISH, NULL, NULL, tape->block[0].x);
+    return (struct sn_source){.u = tape->stem,
+                              .scale = bn->scale,
+                              .shift = bn->shift,
+                              .act = SN_CACT_HSWISH};
 }
 
 static void squeeze_excite(const struct sn_pass *p, int b)
@@ -60,18 +65,34 @@ static void squeeze_excite(const struct sn_pass *p, int b)
                     sn_pass_beta(p, expand), SN_CACT_HSIGMOID, t->gate);
 }
 
-void sn_pass_activate(const struct sn_pass *p, int b)
+struct sn_source sn_pass_depth_output(const struct sn_pass *p, int b)
 {
     const struct sn_block_tape *t = &p->tape->block[b];
-    int depth = sn_layer_in_block(b, SN_DEPTH);
-    const struct sn_bn_tape *bn = &p->tape->bn[depth];
-    struct sn_plane plane = sn_pass_plane(p, depth);
-    sn_bn_apply(p->cx, &plane, t->b, bn->scale, bn->shift,
-                sn_layer_act(p->sub->plan.block[b].act), t->gate, NULL,
-                p->tape->narrow);
+    const struct sn_bn_tape *bn = &p->tape->bn[sn_layer_in_block(b, SN_DEPTH)];
+    return (struct sn_source){.u = t->b,
+                              .scale = bn->scale,
+                              .shift = bn->shift,
+                              .act = sn_layer_act(p->sub->plan.block[b].act),
+                              .gate = t->gate};
 }
 
-static void block(const struct sn_pass *p, int b)
+struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b)
+{
+    const struct sn_block_plan *plan = &p->sub->plan.block[b];
+    const struct sn_block_tape *t = &p->tape->block[b];
+    const struct sn_bn_tape *bn = &p->tape->bn[sn_layer_in_block(b, SN_EXPAND)];
+    if (!plan->expands) {
+        return (struct sn_source){.u = t->x};
+    }
+    return (struct sn_source){.u = t->a,
+                              .scale = bn->scale,
+                              .shift = bn->shift,
+                              .act = sn_layer_act(plan->act)};
+}
+
+/* x is where the block's input is to be kept, *io how it is read, and then how
+ * its output is. */
+static void block(const struct sn_pass *p, int b, struct sn_source *io)
 {
     const struct sn_block_plan *plan = &p->sub->plan.block[b];
     const struct sn_block_tape *t = &p->tape->block[b];
@@ -79,31 +100,32 @@ static void block(const struct sn_pass *p, int b)
     int depth = sn_layer_in_block(b, SN_DEPTH);
     int project = sn_layer_in_block(b, SN_PROJECT);
     const struct sn_bn_tape *bn = p->tape->bn;
-    const float *scale = NULL, *shift = NULL;
-    enum sn_cact act = SN_CACT_NONE;
 
     if (plan->expands) {
-        conv_bn(p, expand, t->x, t->a);
-        scale = bn[expand].scale;
-        shift = bn[expand].shift;
-        act = sn_layer_act(plan->act);
+        conv_bn(p, expand, io, t->x, t->a);
+    } else {
+        struct sn_plane plane = {p->n, plan->in, plan->in_size * plan->in_size};
+        sn_bn_apply(p->cx, &plane, io->u, io->scale, io->shift, io->act, NULL,
+                    io->residual, t->x);
     }
     struct sn_dw dw = sn_pass_dw(p, depth);
-    sn_dw_forward(p->cx, &dw, t->a, scale, shift, act, sn_pass_weight(p, depth),
-                  t->b, bn[depth].sums);
+    struct sn_source in = sn_pass_depth_input(p, b);
+    sn_dw_forward(p->cx, &dw, in.u, in.scale, in.shift, in.act,
+                  sn_pass_weight(p, depth), t->b, bn[depth].sums);
     finish_bn(p, depth);
     if (plan->se_mid > 0) {
         squeeze_excite(p, b);
     }
-    sn_pass_activate(p, b);
-    conv_bn(p, project, p->tape->narrow, t->d);
-
-    struct sn_plane plane = sn_pass_plane(p, project);
-    sn_bn_apply(p->cx, &plane, t->d, bn[project].scale, bn[project].shift,
-                SN_CACT_NONE, NULL, plan->residual ? t->x : NULL, t->y);
+    in = sn_pass_depth_output(p, b);
+    conv_bn(p, project, &in, NULL, t->d);
+    *io = (struct sn_source){.u = t->d,
+                             .scale = bn[project].scale,
+                             .shift = bn[project].shift,
+                             .residual = plan->residual ? t->x : NULL};
 }
 
-static void tail(const struct sn_pass *p, float *ret_logits)
+static void tail(const struct sn_pass *p, const struct sn_source *in,
+                 float *ret_logits)
 {
     const struct sn_plan *plan = &p->sub->plan;
     const struct sn_tape *tape = p->tape;
@@ -111,7 +133,7 @@ static void tail(const struct sn_pass *p, float *ret_logits)
     int classifier = sn_layer_classifier(plan);
     struct sn_plane plane = sn_pass_plane(p, head);
 
-    conv_bn(p, head, tape->block[plan->n_blocks - 1].y, tape->head);
+    conv_bn(p, head, in, tape->block[plan->n_blocks - 1].y, tape->head);
     sn_pool_forward(p->cx, &plane, tape->head, tape->bn[head].scale,
                     tape->bn[head].shift, SN_CACT_HSWISH, tape->pooled);
     conv_vector(p, sn_layer_feature(plan), tape->pooled, tape->feature);
@@ -124,11 +146,11 @@ static void tail(const struct sn_pass *p, float *ret_logits)
 
 void sn_pass_forward(const struct sn_pass *p, float *ret_logits)
 {
-    stem(p);
+    struct sn_source io = stem(p);
     for (int b = 0; b < p->sub->plan.n_blocks; b++) {
-        block(p, b);
+        block(p, b, &io);
     }
-    tail(p, ret_logits);
+    tail(p, &io, ret_logits);
 }
 
 void sn_subnet_forward_train(const struct sn_subnet *sub, struct sn_cx *cx,

@@ -18,8 +18,10 @@ struct sn_pass {
 
 /* The whole forward; fills the tape, writes the logits [n][stride]. */
 void sn_pass_forward(const struct sn_pass *p, float *ret_logits);
-/* A block's depthwise output, activated and gated, into the tape's `narrow`. */
-void sn_pass_activate(const struct sn_pass *p, int b);
+/* A block's depthwise input and output as they are read: activated, and gated.
+ */
+struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b);
+struct sn_source sn_pass_depth_output(const struct sn_pass *p, int b);
 
 static inline const float *sn_pass_weight(const struct sn_pass *p, int j)
 {

@@ -35,7 +35,7 @@ static float *take_plane(struct bump *mem, int channels, int size)
 
 /* The largest of each kind of tensor in a plan, in floats. */
 struct extents {
-    size_t narrow, wide, out, stream, vector;
+    size_t narrow, wide, out, stream, vector, channels;
 };
 
 static void raise_to(size_t *most, size_t floats)
@@ -57,12 +57,14 @@ static struct extents measure(const struct bump *mem,
         raise_to(&e.stream, plane_floats(mem, b->in, b->in_size));
         raise_to(&e.stream, plane_floats(mem, b->out, b->out_size));
         raise_to(&e.vector, plane_floats(mem, b->mid, 1));
+        raise_to(&e.vector, plane_floats(mem, b->out, 1));
     }
     raise_to(&e.wide, plane_floats(mem, plan->head_out, plan->head_size));
     raise_to(&e.wide, plane_floats(mem, plan->stem_out, plan->stem_size));
     raise_to(&e.vector, plane_floats(mem, plan->head_out, 1));
     raise_to(&e.vector, plane_floats(mem, plan->feature_out, 1));
     raise_to(&e.vector, plane_floats(mem, plan->classes, 1));
+    e.channels = e.vector / (size_t)mem->n;
     return e;
 }
 
@@ -90,7 +92,6 @@ static void take_block(struct bump *mem, const struct sn_block_plan *b,
 {
     t->a = b->expands ? take_plane(mem, b->mid, b->in_size) : t->x;
     t->b = take_plane(mem, b->mid, b->out_size);
-    t->d = take_plane(mem, b->out, b->out_size);
     if (b->se_mid > 0) {
         t->pooled = take_plane(mem, b->mid, 1);
         t->reduce = take_plane(mem, b->se_mid, 1);
@@ -121,16 +122,20 @@ size_t sn_tape_make(const struct sn_compute *compute,
 
     ret->n = n;
     take_statistics(&mem, plan, ret);
-    ret->narrow = take(&mem, e.narrow);
     ret->stream[0] = take(&mem, e.stream);
     ret->stream[1] = take(&mem, e.stream);
+    ret->narrow = train ? take(&mem, e.narrow) : NULL;
     ret->wide = train ? take(&mem, e.wide) : NULL;
-    ret->out = train ? take(&mem, e.out) : NULL;
     ret->vector[0] = train ? take(&mem, e.vector) : NULL;
     ret->vector[1] = train ? take(&mem, e.vector) : NULL;
+    ret->sums = train ? take(&mem, 2 * e.channels) : NULL;
+    ret->pqr = train ? take(&mem, 3 * e.channels) : NULL;
+    float *raw[2];
+    raw[0] = train ? NULL : take(&mem, e.out);
+    raw[1] = train ? NULL : take(&mem, e.out);
 
-    size_t mark = mem.used;
     ret->stem = take_plane(&mem, plan->stem_out, plan->stem_size);
+    size_t mark = mem.used;
     float *x = train ? take_plane(&mem, plan->stem_out, plan->stem_size)
                      : ret->stream[0];
     for (int i = 0; i < plan->n_blocks; i++) {
@@ -141,6 +146,7 @@ size_t sn_tape_make(const struct sn_compute *compute,
         }
         t->x = x;
         take_block(&mem, b, t);
+        t->d = train ? take_plane(&mem, b->out, b->out_size) : raw[i % 2];
         t->y = train ? take_plane(&mem, b->out, b->out_size)
                      : ret->stream[(i + 1) % 2];
         x = t->y;

@@ -4,9 +4,10 @@
  *   x --expand--> a -BN,act- --depth--> b -BN,act,gate-> t --project--> d -BN->
  * y
  *
- * A training pass keeps x, a, b, d of every block (raw, before BN) and makes
- * activated tensors again in the backward pass; a forward-only pass lets every
- * block use the same memory, its stream going to and fro between two buffers.
+ * A training pass keeps x, a, b, d of every block (raw, before BN); activated
+ * tensors are made when they are read, and never stored. A forward-only pass
+ * lets every block use the same memory, its stream and raw projections (which
+ * the next block still reads) going to and fro between two buffers each.
  * Batch statistics are kept in both. A tape is laid out anew for each pass, by
  * arithmetic alone.
  */
@@ -34,12 +35,13 @@ struct sn_tape {
     struct sn_block_tape block[SN_MAX_BLOCKS];
     float *head, *pooled, *feature, *mixed, *logits;
     struct sn_bn_tape bn[SN_MAX_LAYERS]; /* by layer */
-    float *narrow; /* temporary: a depthwise output, activated and gated */
-    /* Temporaries of the backward pass. */
-    float *wide;      /* gradient of a depthwise input, or of the head */
-    float *out;       /* gradient of a raw projection */
-    float *stream[2]; /* gradients of the residual stream, to and fro */
-    float *vector[2]; /* [n][Cp] */
+    /* The residual stream, to and fro: of the forward-only pass, or the
+     * gradients of the backward pass. */
+    float *stream[2];
+    /* Temporaries of the backward pass: gradients of a depthwise output; of a
+     * depthwise input, or of the head; vectors [n][Cp]; a BN's [2][Cp] and
+     * [3][Cp]. */
+    float *narrow, *wide, *vector[2], *sums, *pqr;
 };
 
 struct sn_workspace {

@@ -1,0 +1,47 @@
+/* sn_depthwise - the inner loops that the depthwise kernels share, on planes
+ * in frames (frame.h).
+ *
+ * Private to the kernels, compiled once an ISA.
+ */
+#ifndef SN_DEPTHWISE_H
+#define SN_DEPTHWISE_H
+
+#include "engine/compute/kernels.h"
+#include "engine/compute/vec.h"
+
+#define SN_MOST_TAPS 49
+
+/* A plane's outputs: rows x columns, at y + row * y_line + column * y_step. */
+struct plane {
+    const float *in; /* frame at the first output's first tap */
+    ptrdiff_t line;  /* frame: floats a row */
+    const vec *w;    /* [kh][kw] */
+    int kh, kw, rows, columns;
+    vec bias;
+    float *y;
+    ptrdiff_t y_line, y_step;
+};
+
+/* Convolves one plane; kw 1 to 5 or 7 at stride 1; 3, 5, 7 at stride 2. */
+void SN_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p);
+
+/* The planes of the data gradient of block c, all but their y: stride x stride
+ * parities, row by row. Their taps go to w[SN_MOST_TAPS]. The frame holds dy in
+ * a border of k / 2. */
+void SN_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
+                                      const float *packed, int c,
+                                      const float *frame, vec *w,
+                                      struct plane ret[4]);
+
+struct taps {
+    const float *in; /* frame at the first tap */
+    ptrdiff_t line;
+    const float *dy;
+    ptrdiff_t dy_line;
+    int oh, ow;
+    vec *sum; /* [k][k], added to */
+};
+
+void SN_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t);
+
+#endif
