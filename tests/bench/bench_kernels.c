@@ -424,6 +424,11 @@ static struct result *choose(const struct options *opt, int *ret_n)
     for (int j = 0; row && j < n; j++)
         if (!opt->ops || wanted(opt->ops, bench_op_name(all[j].op)))
             row[(*ret_n)++].c = all[j];
+    if (row && *ret_n == 0) {
+        fprintf(stderr, "no operator's name begins with \"%s\"\n", opt->ops);
+        free(row);
+        row = NULL;
+    }
     return row;
 }
 
