@@ -35,6 +35,8 @@ const char *sn_compute_isa(const struct sn_compute *compute);
 int sn_compute_block(const struct sn_compute *compute); /* B */
 /* The library underneath and its version as linked: "oneDNN 2.6.3". */
 const char *sn_compute_runtime(const struct sn_compute *compute);
+/* Primitives made so far, by all threads. */
+size_t sn_compute_primitives(const struct sn_compute *compute);
 /* c rounded up to B. */
 int sn_compute_padded(const struct sn_compute *compute, int c);
 

@@ -46,6 +46,11 @@ const char *sn_compute_runtime(const struct sn_compute *compute)
     return compute->runtime;
 }
 
+size_t sn_compute_primitives(const struct sn_compute *compute)
+{
+    return sn_primitives_count(compute->primitives);
+}
+
 int sn_compute_block(const struct sn_compute *compute)
 {
     return compute->kernels.block;

@@ -30,6 +30,7 @@ struct sn_primitives {
     dnnl_engine_t engine;
     pthread_mutex_t lock;
     struct primitive *bucket[BUCKETS];
+    size_t count;
 };
 
 /* A cx's own memories for one primitive. */
@@ -108,6 +109,14 @@ void sn_primitives_free(struct sn_primitives *p)
     dnnl_engine_destroy(p->engine);
     pthread_mutex_destroy(&p->lock);
     free(p);
+}
+
+size_t sn_primitives_count(struct sn_primitives *p)
+{
+    pthread_mutex_lock(&p->lock);
+    const size_t count = p->count;
+    pthread_mutex_unlock(&p->lock);
+    return count;
 }
 
 enum sn_err sn_primitives_cx_new(struct sn_primitives *p,
@@ -242,6 +251,7 @@ static enum sn_err find_shared(struct sn_primitives *shared,
         if (rc == SN_OK) {
             p->next = shared->bucket[b];
             shared->bucket[b] = p;
+            shared->count++;
         } else {
             free(p);
         }

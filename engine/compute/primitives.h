@@ -18,6 +18,7 @@ struct sn_primitives_cx;
 enum sn_err sn_primitives_new(int block, const char *isa,
                               struct sn_primitives **ret, struct sn_error *err);
 void sn_primitives_free(struct sn_primitives *p);
+size_t sn_primitives_count(struct sn_primitives *p); /* made so far */
 
 enum sn_err sn_primitives_cx_new(struct sn_primitives *p,
                                  struct sn_primitives_cx **ret,
