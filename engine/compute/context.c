@@ -86,7 +86,8 @@ void sn_cx_free(struct sn_cx *cx)
     if (!cx)
         return;
     sn_primitives_cx_free(cx->primitives);
-    free(cx->scratch);
+    free(cx->scratch.p);
+    free(cx->operands.p);
     free(cx);
 }
 
@@ -110,10 +111,10 @@ enum sn_err sn_cx_take_error(struct sn_cx *cx, struct sn_error *err)
     return code;
 }
 
-float *sn_cx_scratch(struct sn_cx *cx, size_t floats)
+static float *grow(struct sn_cx *cx, struct sn_scratch *s, size_t floats)
 {
-    if (floats <= cx->scratch_floats)
-        return cx->scratch;
+    if (floats <= s->floats)
+        return s->p;
     floats = sn_arena_round(floats);
     float *grown = aligned_alloc(64, floats * sizeof(float));
     if (!grown) {
@@ -123,8 +124,18 @@ float *sn_cx_scratch(struct sn_cx *cx, size_t floats)
         sn_cx_fail(cx, &error);
         return NULL;
     }
-    free(cx->scratch);
-    cx->scratch = grown;
-    cx->scratch_floats = floats;
+    free(s->p);
+    s->p = grown;
+    s->floats = floats;
     return grown;
+}
+
+float *sn_cx_scratch(struct sn_cx *cx, size_t floats)
+{
+    return grow(cx, &cx->scratch, floats);
+}
+
+float *sn_cx_operands(struct sn_cx *cx, size_t floats)
+{
+    return grow(cx, &cx->operands, floats);
 }

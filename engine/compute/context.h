@@ -20,18 +20,25 @@ struct sn_compute {
     char runtime[32]; /* SN_RUNTIME_TEXT */
 };
 
+/* Grows only; owned, 64-byte aligned. */
+struct sn_scratch {
+    float *p;
+    size_t floats;
+};
+
 struct sn_cx {
     struct sn_compute *compute;          /* borrowed */
     const struct sn_kernels *k;          /* compute's */
     struct sn_primitives_cx *primitives; /* owned */
-    float *scratch;                      /* owned, 64-byte aligned */
-    size_t scratch_floats;
+    struct sn_scratch scratch, operands;
     struct sn_error error; /* the first since it was taken; code SN_OK: none */
 };
 
 /* At least `floats` of scratch, valid until the next call; NULL, with the
  * error kept in cx, when memory runs out. Grows only. */
 float *sn_cx_scratch(struct sn_cx *cx, size_t floats);
+/* The same apart from it, for operands of an operator that needs scratch. */
+float *sn_cx_operands(struct sn_cx *cx, size_t floats);
 /* Keeps the first error. */
 void sn_cx_fail(struct sn_cx *cx, const struct sn_error *error);
 

@@ -2,28 +2,21 @@
 #include "engine/compute/context.h"
 #include "engine/compute/primitives.h"
 
-/* Which of the two is quicker, measured on one core (AVX-512): ours where a
- * call is small, or the channels are few, or planes are single pixels; oneDNN,
+/* Which of the two is quicker, measured on one core (bench-kernels): oneDNN,
  * which blocks for the caches, where the sum over the inputs is long, and for
- * the weight gradients that have two blocks of outputs to share a load. */
-#define LEAST_FORWARD_INPUTS 200
-#define LEAST_FORWARD_MACS 8e6
-#define LEAST_WEIGHTS_MACS 1e6
-
-static double macs_of(const struct sn_conv1 *s)
-{
-    return (double)s->n * s->h * s->w * s->i * s->o;
-}
+ * the weight gradients of wide layers; else ours. */
+#define LEAST_FORWARD_INPUTS 1000
+#define LEAST_WEIGHTS_CHANNELS 640
 
 static bool onednn_forward(const struct sn_conv1 *s)
 {
-    return s->h * s->w > 1 && s->i >= LEAST_FORWARD_INPUTS &&
-           macs_of(s) >= LEAST_FORWARD_MACS;
+    return s->h * s->w > 1 && s->i >= LEAST_FORWARD_INPUTS;
 }
 
-static bool onednn_weights(int block, const struct sn_conv1 *s)
+static bool onednn_weights(const struct sn_conv1 *s)
 {
-    return s->h * s->w > 1 && s->o > block && macs_of(s) >= LEAST_WEIGHTS_MACS;
+    return s->h * s->w > 1 &&
+           (s->i >= LEAST_WEIGHTS_CHANNELS || s->o >= LEAST_WEIGHTS_CHANNELS);
 }
 
 size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o)
@@ -113,7 +106,7 @@ void sn_conv1_backward_weights(struct sn_cx *cx, const struct sn_conv1 *s,
                                const float *x, const float *dy,
                                float *ret_packed_dw)
 {
-    if (onednn_weights(cx->k->block, s)) {
+    if (onednn_weights(s)) {
         sn_primitives_weights(cx, s, x, dy, ret_packed_dw);
         return;
     }

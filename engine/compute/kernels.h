@@ -111,6 +111,9 @@ struct sn_kernels {
                              const float *mean, const struct sn_affine *in,
                              const float *gate, const float *dpool,
                              const float *dy, float *ret_g, float *sums);
+    /* p g + q x + r, as a tensor */
+    void (*gradient_apply)(const struct sn_plane *s,
+                           const struct sn_gradient *d, float *dx);
     void (*bn_gradient)(const struct sn_plane *s, const float *sums,
                         const float *mean, const float *rstd,
                         const float *gamma, float *dgamma, float *dbeta,

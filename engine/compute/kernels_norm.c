@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "engine/compute/kernels.h"
+#include "engine/compute/operand.h"
 #include "engine/compute/sums.h"
 #include "engine/compute/vec.h"
 
@@ -333,6 +334,18 @@ static void bn_backward_sums(const struct sn_plane *s, const float *x,
     }
 }
 
+static void gradient_apply(const struct sn_plane *s,
+                           const struct sn_gradient *d, float *dx)
+{
+    const int cb = blocks_of(s->c);
+    for (int i = 0; i < s->n * cb; i++) {
+        const struct run run = {.at = (ptrdiff_t)i * s->hw * SN_B,
+                                .channel = i % cb * SN_B,
+                                .pixels = s->hw};
+        gradient_make(d, &run, dx + run.at);
+    }
+}
+
 static void bn_gradient(const struct sn_plane *s, const float *sums,
                         const float *mean, const float *rstd,
                         const float *gamma, float *dgamma, float *dbeta,
@@ -356,6 +369,7 @@ void SN_KERNEL(sn_kernels_norm)(struct sn_kernels *k)
 {
     k->bn_backward_sums = bn_backward_sums;
     k->bn_gradient = bn_gradient;
+    k->gradient_apply = gradient_apply;
     k->bn_sums = bn_sums;
     k->bn_finish = bn_finish;
     k->bn_apply = bn_apply;

@@ -144,34 +144,6 @@ void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
 
 /* ---- fused passes ---- */
 
-void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
-                            const struct sn_source *in, const float *packed_fwd,
-                            float *ret_in, float *y, float *ret_sums)
-{
-    const int hw = s->h * s->w;
-    const struct sn_fused_forward f = {s->n,       hw,     s->i, s->o,    *in,
-                                       packed_fwd, ret_in, y,    ret_sums};
-    float *scratch =
-        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
-    if (scratch)
-        cx->k->fused_forward(&f, scratch);
-}
-
-void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
-                             const struct sn_source *in,
-                             const struct sn_gradient *dy,
-                             const float *packed_bwd, const struct sn_sink *out,
-                             float *ret_packed_dw)
-{
-    const int hw = s->h * s->w;
-    const struct sn_fused_backward f = {
-        s->n, hw, s->i, s->o, *in, *dy, packed_bwd, *out, ret_packed_dw};
-    float *scratch =
-        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
-    if (scratch)
-        cx->k->fused_backward(&f, scratch);
-}
-
 void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
                           const struct sn_source *in,
                           const struct sn_gradient *dy, const float *packed,

@@ -98,7 +98,7 @@ static void test_conv1(void **state)
 /* Enough work that oneDNN takes it; twice, the second time from the cache. */
 static void conv1_large_on(struct fix *f)
 {
-    const struct sn_conv1 s = {2, 210, 210, 10, 10};
+    const struct sn_conv1 s = {2, 1010, 130, 3, 5};
     for (int i = 0; i < 2; i++) {
         check_conv1(f, &s);
         fix_reset(f);
