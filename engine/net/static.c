@@ -84,6 +84,45 @@ static void fill_views(struct sn_static *net)
     f->classifier = view(net, sn_layer_classifier(&f->plan));
 }
 
+/* Where everything is, in floats. */
+struct extent {
+    size_t plain, packed, affine;
+};
+
+static size_t extent_floats(const struct extent *e)
+{
+    return e->plain + e->packed + 2 * e->affine;
+}
+
+static struct extent lay_out(const struct sn_compute *compute,
+                             const struct sn_layer *layer, int n_layers,
+                             struct folded_at *ret_at)
+{
+    struct extent e = {0};
+    size_t widest = 0;
+    for (int j = 0; j < n_layers; j++) {
+        const struct sn_layer *l = &layer[j];
+        size_t padded = (size_t)sn_compute_padded(compute, l->o);
+        ret_at[j].weight = take(&e.plain, sn_layer_weight_floats(l));
+        ret_at[j].bias = take(&e.plain, (size_t)l->o);
+        ret_at[j].packed = take(&e.packed, packed_floats(compute, l));
+        ret_at[j].packed_bias = take(&e.packed, padded);
+        widest = padded > widest ? padded : widest;
+    }
+    e.affine = sn_arena_round(widest);
+    return e;
+}
+
+size_t sn_static_bytes(const struct sn_compute *compute,
+                       const struct sn_plan *plan)
+{
+    struct sn_layer layer[SN_MAX_LAYERS];
+    struct folded_at at[SN_MAX_LAYERS];
+    sn_layers_make(plan, layer);
+    struct extent e = lay_out(compute, layer, sn_layer_count(plan), at);
+    return sizeof(struct sn_static) + sizeof(float) * extent_floats(&e);
+}
+
 /* Memory and views for a plan; the plain weights are still to be written. */
 static enum sn_err prepare(struct sn_compute *compute,
                            const struct sn_plan *plan, struct sn_static **ret,
@@ -99,28 +138,18 @@ static enum sn_err prepare(struct sn_compute *compute,
     net->n_layers = sn_layer_count(plan);
     sn_layers_make(plan, net->layer);
 
-    size_t plain = 0, packed = 0, widest = 0;
-    for (int j = 0; j < net->n_layers; j++) {
-        const struct sn_layer *l = &net->layer[j];
-        size_t padded = (size_t)sn_compute_padded(compute, l->o);
-        net->at[j].weight = take(&plain, sn_layer_weight_floats(l));
-        net->at[j].bias = take(&plain, (size_t)l->o);
-        net->at[j].packed = take(&packed, packed_floats(compute, l));
-        net->at[j].packed_bias = take(&packed, padded);
-        widest = padded > widest ? padded : widest;
-    }
-    size_t affine = sn_arena_round(widest);
-    size_t floats = plain + packed + 2 * affine;
-    enum sn_err rc = sn_arena_init(&net->memory, sizeof(float) * floats, err);
+    struct extent e = lay_out(compute, net->layer, net->n_layers, net->at);
+    enum sn_err rc =
+        sn_arena_init(&net->memory, sizeof(float) * extent_floats(&e), err);
     if (rc != SN_OK) {
         sn_static_free(net);
         return rc;
     }
-    net->plain = sn_arena_floats(&net->memory, plain);
-    net->packed = sn_arena_floats(&net->memory, packed);
-    float *one = sn_arena_floats(&net->memory, affine);
-    float *zero = sn_arena_floats(&net->memory, affine);
-    for (size_t c = 0; c < affine; c++) {
+    net->plain = sn_arena_floats(&net->memory, e.plain);
+    net->packed = sn_arena_floats(&net->memory, e.packed);
+    float *one = sn_arena_floats(&net->memory, e.affine);
+    float *zero = sn_arena_floats(&net->memory, e.affine);
+    for (size_t c = 0; c < e.affine; c++) {
         one[c] = 1.0f;
         zero[c] = 0.0f;
     }
@@ -240,13 +269,22 @@ static void raise_to(size_t *most, size_t floats)
     *most = floats > *most ? floats : *most;
 }
 
-enum sn_err sn_static_space_new(struct sn_compute *compute,
-                                const struct sn_plan *largest, int n,
-                                struct sn_static_space **ret,
-                                struct sn_error *err)
+/* Floats of each buffer for a batch. */
+struct room {
+    size_t stream, wide, narrow, vector;
+};
+
+static size_t room_floats(const struct room *r)
+{
+    return 2 * r->stream + r->wide + r->narrow + 3 * r->vector;
+}
+
+static struct room room_of(const struct sn_compute *compute,
+                           const struct sn_plan *largest, int n)
 {
     struct sn_layer layer[SN_MAX_LAYERS];
-    size_t stream = 0, wide = 0, narrow = 0, vector = 0;
+    size_t images = (size_t)n;
+    struct room r = {0};
     sn_layers_make(largest, layer);
     for (int j = 0; j < sn_layer_count(largest); j++) {
         const struct sn_layer *l = &layer[j];
@@ -254,33 +292,46 @@ enum sn_err sn_static_space_new(struct sn_compute *compute,
         size_t plane = channels * (size_t)(l->out_size * l->out_size);
         int role = j == 0 ? SN_PROJECT : (j - 1) % SN_BLOCK_LAYERS;
         bool tail = j >= sn_layer_head(largest);
-        raise_to(&vector, channels);
-        raise_to(tail || role == SN_EXPAND ? &wide
-                 : role == SN_DEPTH        ? &narrow
-                                           : &stream,
-                 plane);
+        raise_to(&r.vector, sn_arena_round(images * channels));
+        raise_to(tail || role == SN_EXPAND ? &r.wide
+                 : role == SN_DEPTH        ? &r.narrow
+                                           : &r.stream,
+                 sn_arena_round(images * plane));
     }
+    return r;
+}
+
+size_t sn_static_space_bytes(const struct sn_compute *compute,
+                             const struct sn_plan *largest, int n)
+{
+    struct room r = room_of(compute, largest, n);
+    return sizeof(struct sn_static_space) + sizeof(float) * room_floats(&r);
+}
+
+enum sn_err sn_static_space_new(struct sn_compute *compute,
+                                const struct sn_plan *largest, int n,
+                                struct sn_static_space **ret,
+                                struct sn_error *err)
+{
+    struct room r = room_of(compute, largest, n);
     struct sn_static_space *mem = calloc(1, sizeof(*mem));
     if (mem == NULL) {
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for activations");
     }
-    size_t images = (size_t)n;
-    size_t floats =
-        2 * sn_arena_round(images * stream) + sn_arena_round(images * wide) +
-        sn_arena_round(images * narrow) + 3 * sn_arena_round(images * vector);
-    enum sn_err rc = sn_arena_init(&mem->memory, sizeof(float) * floats, err);
+    enum sn_err rc =
+        sn_arena_init(&mem->memory, sizeof(float) * room_floats(&r), err);
     if (rc != SN_OK) {
         sn_static_space_free(mem);
         return rc;
     }
     mem->n = n;
-    mem->wide = sn_arena_floats(&mem->memory, images * wide);
-    mem->narrow = sn_arena_floats(&mem->memory, images * narrow);
+    mem->wide = sn_arena_floats(&mem->memory, r.wide);
+    mem->narrow = sn_arena_floats(&mem->memory, r.narrow);
     for (int i = 0; i < 2; i++) {
-        mem->stream[i] = sn_arena_floats(&mem->memory, images * stream);
+        mem->stream[i] = sn_arena_floats(&mem->memory, r.stream);
     }
     for (int i = 0; i < 3; i++) {
-        mem->vector[i] = sn_arena_floats(&mem->memory, images * vector);
+        mem->vector[i] = sn_arena_floats(&mem->memory, r.vector);
     }
     *ret = mem;
     return SN_OK;

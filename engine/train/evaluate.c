@@ -34,38 +34,61 @@ struct sn_evaluator {
     struct sn_static **extracted; /* not NULL: extract, do not evaluate */
 };
 
+static void largest_plan(const struct sn_supernet *net, struct sn_plan *ret)
+{
+    const struct sn_space *space = sn_supernet_space(net);
+    struct sn_arch largest;
+    sn_arch_largest(space, &largest);
+    sn_plan_make(space, &largest, sn_supernet_in_channels(net),
+                 sn_supernet_classes(net), ret);
+}
+
+static size_t images_floats(const struct sn_plan *plan)
+{
+    return sn_arena_round((size_t)CHUNK * (size_t)plan->in_channels *
+                          (size_t)plan->resolution * (size_t)plan->resolution);
+}
+
+static size_t logits_floats(const struct sn_supernet *net)
+{
+    return sn_arena_round(CHUNK * sn_net_logit_stride(net));
+}
+
+size_t sn_evaluator_bytes(const struct sn_compute *compute,
+                          const struct sn_supernet *net, int workers)
+{
+    struct sn_plan plan;
+    largest_plan(net, &plan);
+    size_t lane = sn_subnet_bytes(net) + sn_workspace_bytes(net, 0, CHUNK) +
+                  sn_static_bytes(compute, &plan) +
+                  sn_static_space_bytes(compute, &plan, CHUNK) +
+                  sizeof(float) * (images_floats(&plan) + logits_floats(net));
+    return (size_t)workers * lane;
+}
+
 static enum sn_err lane_init(struct sn_evaluator *e, struct sn_compute *compute,
                              struct lane *lane, struct sn_error *err)
 {
     const struct sn_supernet *net = e->net;
-    const struct sn_space *space = sn_supernet_space(net);
-    size_t image = (size_t)sn_supernet_in_channels(net) * space->resolution *
-                   space->resolution;
-    size_t logits = sn_net_logit_stride(net);
-    struct sn_arch largest;
     struct sn_plan plan;
     enum sn_err rc;
 
-    sn_arch_largest(space, &largest);
-    sn_plan_make(space, &largest, sn_supernet_in_channels(net),
-                 sn_supernet_classes(net), &plan);
+    largest_plan(net, &plan);
+    size_t images = images_floats(&plan), logits = logits_floats(net);
     rc = sn_subnet_new(net, &lane->sub, err);
     if (rc == SN_OK)
-        rc = sn_workspace_new(net, 1, CHUNK, &lane->ws, err);
+        rc = sn_workspace_new(net, 0, CHUNK, &lane->ws, err);
     if (rc == SN_OK)
         rc = sn_bn_stats_new(net, &lane->stats, err);
     if (rc == SN_OK)
         rc = sn_static_space_new(compute, &plan, CHUNK, &lane->space, err);
     if (rc == SN_OK)
-        rc = sn_arena_init(
-            &lane->arena,
-            (sn_arena_round(CHUNK * image) + sn_arena_round(CHUNK * logits)) *
-                sizeof(float),
-            err);
+        rc =
+            sn_arena_init(&lane->arena, (images + logits) * sizeof(float), err);
     if (rc != SN_OK)
         return rc;
-    lane->images = sn_arena_floats(&lane->arena, CHUNK * image);
-    lane->logits = sn_arena_floats(&lane->arena, CHUNK * logits);
+    lane->images = sn_arena_floats(&lane->arena, images);
+    lane->logits = sn_arena_floats(&lane->arena, logits);
     return SN_OK;
 }
 
