@@ -52,19 +52,24 @@ void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
     comp->kernels.dw_unpack_add(c, k, packed, dw);
 }
 
-/* Scratch for a depthwise call; NULL, and the error kept, for a shape that has
- * no kernel. */
-static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s)
+/* Whether a shape has a kernel; else the error is kept. */
+static bool dw_known(struct sn_cx *cx, const struct sn_dw *s)
 {
     if ((s->k == 3 || s->k == 5 || s->k == 7) &&
         (s->stride == 1 || s->stride == 2))
-        return sn_cx_scratch(cx, cx->k->dw_scratch(s));
+        return true;
     struct sn_error error;
     sn_error_set(&error, SN_ERR_UNSUPPORTED,
                  "no depthwise kernel of size %d and stride %d", s->k,
                  s->stride);
     sn_cx_fail(cx, &error);
-    return NULL;
+    return false;
+}
+
+/* Scratch for a depthwise call, NULL where there can be none. */
+static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s)
+{
+    return dw_known(cx, s) ? sn_cx_scratch(cx, cx->k->dw_scratch(s)) : NULL;
 }
 
 void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
@@ -104,6 +109,16 @@ void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
     float *scratch = dw_scratch(cx, s);
     if (scratch)
         cx->k->dw_weights(s, x, &in, dy, scratch, ret_packed_dw);
+}
+
+void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s)
+{
+    const struct sn_dw dw = {s->n, s->mid, s->size, s->size, s->k, s->stride};
+    if (!dw_known(cx, &dw))
+        return;
+    float *scratch = sn_cx_scratch(cx, cx->k->half_block_scratch(s));
+    if (scratch)
+        cx->k->half_block(s, scratch);
 }
 
 /* ---- batch normalisation ---- */

@@ -10,7 +10,7 @@
 
 /* Code and tables of the libraries that a first job brings in, primitives,
  * stacks, and what the allocator keeps. */
-static const double base_bytes = 12e6;
+static const double base_bytes = 8e6;
 
 /* Paths that are drawn to find a heavy one; more change little. */
 enum { DRAWS = 256 };
