@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Images of one forward: enough for good batch statistics in calibration, few
- * enough to stay in cache. */
+/* Images that are loaded at a time. */
 enum { CHUNK = 64 };
+/* Of those, images of one calibration pass: as in a shard of training, whose
+ * statistics the weights have learned with. Twice as many take a tenth longer
+ * an image, since they leave the cache, and twice the memory. */
+enum { CALIBRATION = 32 };
 
 struct lane { /* one a worker */
     struct sn_subnet *sub;
@@ -59,7 +62,8 @@ size_t sn_evaluator_bytes(const struct sn_compute *compute,
 {
     struct sn_plan plan;
     largest_plan(net, &plan);
-    size_t lane = sn_subnet_bytes(net) + sn_workspace_bytes(net, 0, CHUNK) +
+    size_t lane = sn_subnet_bytes(net) +
+                  sn_workspace_bytes(net, 0, CALIBRATION) +
                   sn_static_bytes(compute, &plan) +
                   sn_static_space_bytes(compute, &plan, CHUNK) +
                   sizeof(float) * (images_floats(&plan) + logits_floats(net));
@@ -77,7 +81,7 @@ static enum sn_err lane_init(struct sn_evaluator *e, struct sn_compute *compute,
     size_t images = images_floats(&plan), logits = logits_floats(net);
     rc = sn_subnet_new(net, &lane->sub, err);
     if (rc == SN_OK)
-        rc = sn_workspace_new(net, 0, CHUNK, &lane->ws, err);
+        rc = sn_workspace_new(net, 0, CALIBRATION, &lane->ws, err);
     if (rc == SN_OK)
         rc = sn_bn_stats_new(net, &lane->stats, err);
     if (rc == SN_OK)
@@ -156,7 +160,7 @@ static enum sn_err extract(struct sn_evaluator *e, struct lane *lane,
     sn_subnet_bind(lane->sub, NULL, arch);
     sn_bn_stats_reset(lane->stats);
     for (uint32_t at = 0; at < wanted;) {
-        uint32_t n = smaller(CHUNK, wanted - at);
+        uint32_t n = smaller(CALIBRATION, wanted - at);
         sn_view_batch(e->view, SN_SPLIT_TRAIN, e->calibration_order + at, n,
                       NULL, lane->images, lane->labels);
         sn_subnet_calibrate(lane->sub, cx, lane->ws, lane->images, (int)n,
