@@ -85,6 +85,8 @@ struct sn_host {
 
     /* true when it can take and run jobs; else *ret_problem says why not. */
     bool (*ready)(void *self, const char **ret_problem);
+
+    double job_memory; /* bytes: a job that will need more is refused */
 };
 
 /* The other direction: the daemon tells the API that an event is committed

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <xxhash.h>
 
@@ -32,11 +31,6 @@ static void draft_close(struct draft *d)
     free(d->labels);
 }
 
-static double physical_memory(void)
-{
-    return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-}
-
 static double room_on_disk(const char *dir)
 {
     struct statvfs st;
@@ -49,17 +43,20 @@ static void check_fits(const struct sn_request *rq,
                        const struct sn_forecast *forecast,
                        struct sn_problem *problem)
 {
-    double memory = physical_memory();
+    double memory = rq->api->host->job_memory;
     double disk = room_on_disk(sn_storage_dir(rq->api->host->storage));
-    if (forecast->memory_bytes > memory)
+    if (forecast->memory_bytes > memory) {
         sn_problem_set(problem, 422,
-                       "the job needs about %.0f MB of memory, this machine "
-                       "has %.0f",
+                       "the job would need about %.0f MB of memory, and jobs "
+                       "may take %.0f here",
                        forecast->memory_bytes / 1e6, memory / 1e6);
-    else if (forecast->disk_bytes > disk)
+        sn_problem_at(problem, forecast->memory_field,
+                      "most of the memory depends on this");
+    } else if (forecast->disk_bytes > disk) {
         sn_problem_set(problem, 507,
                        "the job needs about %.0f MB of disk, %.0f are free",
                        forecast->disk_bytes / 1e6, disk / 1e6);
+    }
 }
 
 static bool resolve(struct sn_request *rq, struct draft *d,

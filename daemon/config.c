@@ -44,6 +44,10 @@ static const struct sn_setting settings[] = {
      "10000", NULL, "jobs that may wait"},
     {"jobs", "nice", SN_SETTING_INT, AT(nice), 0, 19, "5", NULL,
      "how far jobs give way to the API and other programs"},
+    {"jobs", "memory_mib", SN_SETTING_INT, AT(memory_mib), 0, 1073741824, "0",
+     NULL,
+     "jobs that will need more are refused, MiB; 0: 80% of the machine's "
+     "memory, or of the control group's limit"},
     {"storage", "min_free_mib", SN_SETTING_INT, AT(min_free_mib), 0, 1048576,
      "64", NULL, "with less room on the disk, jobs pause until there is more"},
     {"datasets", "fashion_mnist", SN_SETTING_PATH, AT(fashion_mnist), 0, 0,

@@ -33,7 +33,7 @@ struct sn_config {
     int32_t max_connections, max_streams;
     int32_t max_body_kib, request_seconds;
 
-    int32_t running_jobs, max_queued_jobs, nice;
+    int32_t running_jobs, max_queued_jobs, nice, memory_mib;
     int32_t min_free_mib;
 
     char fashion_mnist[SN_CONFIG_PATH];

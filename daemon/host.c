@@ -1,4 +1,5 @@
 /* The table that the API calls, over the daemon's parts. */
+#include "daemon/memory.h"
 #include "daemon/state.h"
 
 static const struct sn_job_view *job_get(void *self, const char *id)
@@ -94,5 +95,6 @@ void sn_daemon_fill_host(struct sn_daemon *d)
         .dataset_delete = dataset_delete,
         .model_export = model_export,
         .ready = ready,
+        .job_memory = sn_memory_limit(d->config->memory_mib),
     };
 }

@@ -131,6 +131,8 @@ extern const char *const sn_phase_names[SN_PHASE_KINDS]; /* "prepare", ... */
 struct sn_forecast {
     double memory_bytes, disk_bytes, macs, images, seconds;
     double phase_macs[SN_PHASE_KINDS]; /* a training step is 3 x forward */
+    /* the field that drives most of the memory: "/train/batch_size", ... */
+    const char *memory_field;
 };
 enum sn_err sn_spec_forecast(const struct sn_spec *spec,
                              const struct sn_dataset_info *data,

@@ -151,6 +151,21 @@ void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
                             const float *shift, enum sn_cact in_act,
                             const float *dy, float *ret_packed_dw);
 
+/* ---- the first half of a block, for inference ----
+ * y = act(depthwise(act(conv(x) + expand_bias)) + depth_bias), square planes;
+ * the tensor between is never stored. expand_w NULL: the depthwise takes x
+ * itself (in == mid). act: none, ReLU or h-swish (which keep zero padding). */
+struct sn_half_block {
+    int n, in, mid, size, k, stride; /* size: the input's */
+    enum sn_cact act;
+    const float *x; /* [n, in, size, size] */
+    const float *expand_w, *expand_bias;
+    const float *depth_w, *depth_bias;
+    float *y;      /* [n, mid, out, out] */
+    float *pooled; /* NULL, or [n][Cp]: y's mean over each plane */
+};
+void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s);
+
 /* ---- batch normalisation with activation, over a shard ----
  * A BN is its affine form y = act(x * scale + shift), scale = gamma * rstd,
  * shift = beta - mean * scale. */

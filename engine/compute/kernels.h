@@ -145,6 +145,9 @@ struct sn_kernels {
                               enum sn_cact act, const float *dy, float *dx,
                               float *dbias);
     void (*add)(size_t count, const float *x, float *y);
+
+    size_t (*half_block_scratch)(const struct sn_half_block *s);
+    void (*half_block)(const struct sn_half_block *s, float *scratch);
 };
 
 /* Each fills the whole table (kernels.c). */
@@ -166,6 +169,7 @@ void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_depthwise_weights)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_norm)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_vector)(struct sn_kernels *k);
+void SN_KERNEL(sn_kernels_block)(struct sn_kernels *k);
 #endif
 
 #endif

@@ -52,20 +52,25 @@ void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
     comp->kernels.dw_unpack_add(c, k, packed, dw);
 }
 
-/* Scratch for a depthwise call; NULL, and the error kept, for a shape that has
- * no kernel. */
-static float *dw_scratch_of(struct sn_cx *cx, const struct sn_dw *s,
-                            size_t (*floats)(const struct sn_dw *s))
+/* Whether a shape has a kernel; else the error is kept. */
+static bool dw_known(struct sn_cx *cx, const struct sn_dw *s)
 {
     if ((s->k == 3 || s->k == 5 || s->k == 7) &&
         (s->stride == 1 || s->stride == 2))
-        return sn_cx_scratch(cx, floats(s));
+        return true;
     struct sn_error error;
     sn_error_set(&error, SN_ERR_UNSUPPORTED,
                  "no depthwise kernel of size %d and stride %d", s->k,
                  s->stride);
     sn_cx_fail(cx, &error);
-    return NULL;
+    return false;
+}
+
+/* Scratch for a depthwise call, NULL where there can be none. */
+static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s,
+                         size_t (*floats)(const struct sn_dw *s))
+{
+    return dw_known(cx, s) ? sn_cx_scratch(cx, floats(s)) : NULL;
 }
 
 void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
@@ -73,7 +78,7 @@ void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                    const float *packed, float *y, float *ret_sums)
 {
     const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
+    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_forward(s, x, &in, packed, NULL, SN_CACT_NONE, scratch, y,
                           ret_sums);
@@ -83,7 +88,7 @@ void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                  const float *packed, const float *bias, enum sn_cact act,
                  float *y)
 {
-    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
+    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_forward(s, x, NULL, packed, bias, act, scratch, y, NULL);
 }
@@ -91,7 +96,7 @@ void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
 void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
                          const float *dy, const float *packed, float *dz)
 {
-    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
+    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_data(s, dy, packed, scratch, dz);
 }
@@ -102,9 +107,19 @@ void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
                             const float *dy, float *ret_packed_dw)
 {
     const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch_of(cx, s, cx->k->dw_scratch);
+    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
     if (scratch)
         cx->k->dw_weights(s, x, &in, dy, scratch, ret_packed_dw);
+}
+
+void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s)
+{
+    const struct sn_dw dw = {s->n, s->mid, s->size, s->size, s->k, s->stride};
+    if (!dw_known(cx, &dw))
+        return;
+    float *scratch = sn_cx_scratch(cx, cx->k->half_block_scratch(s));
+    if (scratch)
+        cx->k->half_block(s, scratch);
 }
 
 /* ---- batch normalisation ---- */
@@ -149,7 +164,7 @@ void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
                           const struct sn_gradient *dy, const float *packed,
                           const struct sn_sink *out, float *ret_packed_dw)
 {
-    float *scratch = dw_scratch_of(cx, s, cx->k->dw_backward_scratch);
+    float *scratch = dw_scratch(cx, s, cx->k->dw_backward_scratch);
     if (scratch)
         cx->k->dw_backward(s, in, dy, packed, out, scratch, ret_packed_dw);
 }

@@ -139,8 +139,8 @@ static void measure(struct sn_dataset *data)
             std = 1;
         info->mean[c] = (float)mean;
         info->std[c] = (float)std;
-        for (int v = 0; v < 256; v++)
-            data->normal[c][v] = (float)((v / 255.0 - mean) / std);
+        data->scale[c] = (float)(1 / (255 * std));
+        data->shift[c] = (float)(-mean / std);
     }
 }
 

@@ -1,5 +1,5 @@
 /* struct sn_dataset - what data sets are inside this folder: pixels, labels and
- * the table that normalises them.
+ * what normalises them.
  *
  * Immutable once opened.
  */
@@ -17,8 +17,8 @@ struct sn_images {
 struct sn_dataset {
     struct sn_dataset_info info;
     struct sn_images train, test;
-    /* (v / 255 - mean) / std for each channel and value v */
-    float normal[SN_MAX_IMAGE_CHANNELS][256];
+    /* v * scale + shift is (v / 255 - mean) / std, by channel */
+    float scale[SN_MAX_IMAGE_CHANNELS], shift[SN_MAX_IMAGE_CHANNELS];
 };
 
 #endif

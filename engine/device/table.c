@@ -356,29 +356,55 @@ static bool keep_sample(struct survey *v, const char *key, double ns)
     return true;
 }
 
+/* The i-th of those that correct the sum of the parts. */
+static void draw(const struct sn_space *space, uint32_t i, uint64_t seed,
+                 struct sn_arch *ret)
+{
+    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_DEVICE, 2 + i);
+    struct sn_limits all;
+    sn_limits_all(space, &all);
+    if (i == 0)
+        sn_arch_largest(space, ret);
+    else if (i == 1)
+        sn_arch_smallest(space, ret);
+    else
+        sn_arch_sample(space, &all, &rng, ret);
+}
+
 static enum sn_err choose_architectures(struct survey *v, uint64_t seed,
                                         struct sn_error *err)
 {
     uint32_t n = v->n_cover + v->n_random;
-    struct sn_limits all;
     v->arch = calloc(n, sizeof v->arch[0]);
     v->net = calloc(n, sizeof v->net[0]);
     if (v->arch == NULL || v->net == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory to measure");
-    sn_limits_all(v->space, &all);
     for (uint32_t i = 0; i < v->n_cover; i++)
         cover(v->space, i, &v->arch[i]);
-    for (uint32_t i = 0; i < v->n_random; i++) {
-        struct sn_rng rng = sn_rng_make(seed, SN_STREAM_DEVICE, 2 + i);
-        struct sn_arch *a = &v->arch[v->n_cover + i];
-        if (i == 0)
-            sn_arch_largest(v->space, a);
-        else if (i == 1)
-            sn_arch_smallest(v->space, a);
-        else
-            sn_arch_sample(v->space, &all, &rng, a);
-    }
+    for (uint32_t i = 0; i < v->n_random; i++)
+        draw(v->space, i, seed, &v->arch[v->n_cover + i]);
     return SN_OK;
+}
+
+double sn_table_bytes(const struct sn_compute *compute,
+                      const struct sn_space *space, int in_channels,
+                      int classes, uint64_t seed)
+{
+    uint32_t n_cover = cover_count(space), n = n_cover + DEFAULT_ARCHITECTURES;
+    struct sn_arch arch;
+    struct sn_plan plan;
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i < n_cover)
+            cover(space, i, &arch);
+        else
+            draw(space, i - n_cover, seed, &arch);
+        sn_plan_make(space, &arch, in_channels, classes, &plan);
+        sum += (double)sn_static_bytes(compute, &plan);
+    }
+    sn_arch_largest(space, &arch);
+    sn_plan_make(space, &arch, in_channels, classes, &plan);
+    return sum + (double)sn_static_space_bytes(compute, &plan, 1);
 }
 
 static enum sn_err survey_open(struct survey *v, uint64_t seed,

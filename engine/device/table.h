@@ -56,6 +56,10 @@ enum sn_err sn_table_measure(struct sn_cx *cx, const struct sn_space *space,
                              const struct sn_table_budget *budget,
                              const atomic_bool *stop, struct sn_table **ret,
                              struct sn_error *err);
+/* What measuring holds, about: networks, all there at once. */
+double sn_table_bytes(const struct sn_compute *compute,
+                      const struct sn_space *space, int in_channels,
+                      int classes, uint64_t seed);
 /* From rows (copied): SN_ERR_INVALID on a key that is not of this space, a
  * doubled key or a number that is no latency; SN_ERR_NOTFOUND if a block of the
  * space has no row. Without arch rows there is no correction. */

@@ -47,7 +47,25 @@ enum sn_err sn_supernet_new(struct sn_compute *compute,
                             const struct sn_space *space, int in_channels,
                             int classes, uint64_t seed,
                             struct sn_supernet **ret, struct sn_error *err);
+/* The same without weights: for asking what things will take (the *_bytes
+ * functions, sizes, tensors and parts); nothing can be bound to it. */
+enum sn_err sn_supernet_outline(struct sn_compute *compute,
+                                const struct sn_space *space, int in_channels,
+                                int classes, struct sn_supernet **ret,
+                                struct sn_error *err);
 void sn_supernet_free(struct sn_supernet *net);
+/* What a supernet and a sub-network hold, the latter for the largest. */
+size_t sn_supernet_bytes(const struct sn_supernet *net);
+size_t sn_subnet_bytes(const struct sn_supernet *net);
+/* What an architecture with this plan really touches of a workspace, of a
+ * sub-network and of a gradient buffer, which are all sized for the largest.
+ */
+struct sn_touched {
+    size_t pass; /* a shard of n images forward and backward */
+    size_t weights, gradient;
+};
+void sn_net_touched(const struct sn_supernet *net, const struct sn_plan *plan,
+                    int n, struct sn_touched *ret);
 const struct sn_space *sn_supernet_space(const struct sn_supernet *net);
 int sn_supernet_in_channels(const struct sn_supernet *net);
 int sn_supernet_classes(const struct sn_supernet *net);

@@ -84,6 +84,45 @@ static void fill_views(struct sn_static *net)
     f->classifier = view(net, sn_layer_classifier(&f->plan));
 }
 
+/* Where everything is, in floats. */
+struct extent {
+    size_t plain, packed, affine;
+};
+
+static size_t extent_floats(const struct extent *e)
+{
+    return e->plain + e->packed + 2 * e->affine;
+}
+
+static struct extent lay_out(const struct sn_compute *compute,
+                             const struct sn_layer *layer, int n_layers,
+                             struct folded_at *ret_at)
+{
+    struct extent e = {0};
+    size_t widest = 0;
+    for (int j = 0; j < n_layers; j++) {
+        const struct sn_layer *l = &layer[j];
+        size_t padded = (size_t)sn_compute_padded(compute, l->o);
+        ret_at[j].weight = take(&e.plain, sn_layer_weight_floats(l));
+        ret_at[j].bias = take(&e.plain, (size_t)l->o);
+        ret_at[j].packed = take(&e.packed, packed_floats(compute, l));
+        ret_at[j].packed_bias = take(&e.packed, padded);
+        widest = padded > widest ? padded : widest;
+    }
+    e.affine = sn_arena_round(widest);
+    return e;
+}
+
+size_t sn_static_bytes(const struct sn_compute *compute,
+                       const struct sn_plan *plan)
+{
+    struct sn_layer layer[SN_MAX_LAYERS];
+    struct folded_at at[SN_MAX_LAYERS];
+    sn_layers_make(plan, layer);
+    struct extent e = lay_out(compute, layer, sn_layer_count(plan), at);
+    return sizeof(struct sn_static) + sizeof(float) * extent_floats(&e);
+}
+
 /* Memory and views for a plan; the plain weights are still to be written. */
 static enum sn_err prepare(struct sn_compute *compute,
                            const struct sn_plan *plan, struct sn_static **ret,
@@ -99,28 +138,18 @@ static enum sn_err prepare(struct sn_compute *compute,
     net->n_layers = sn_layer_count(plan);
     sn_layers_make(plan, net->layer);
 
-    size_t plain = 0, packed = 0, widest = 0;
-    for (int j = 0; j < net->n_layers; j++) {
-        const struct sn_layer *l = &net->layer[j];
-        size_t padded = (size_t)sn_compute_padded(compute, l->o);
-        net->at[j].weight = take(&plain, sn_layer_weight_floats(l));
-        net->at[j].bias = take(&plain, (size_t)l->o);
-        net->at[j].packed = take(&packed, packed_floats(compute, l));
-        net->at[j].packed_bias = take(&packed, padded);
-        widest = padded > widest ? padded : widest;
-    }
-    size_t affine = sn_arena_round(widest);
-    size_t floats = plain + packed + 2 * affine;
-    enum sn_err rc = sn_arena_init(&net->memory, sizeof(float) * floats, err);
+    struct extent e = lay_out(compute, net->layer, net->n_layers, net->at);
+    enum sn_err rc =
+        sn_arena_init(&net->memory, sizeof(float) * extent_floats(&e), err);
     if (rc != SN_OK) {
         sn_static_free(net);
         return rc;
     }
-    net->plain = sn_arena_floats(&net->memory, plain);
-    net->packed = sn_arena_floats(&net->memory, packed);
-    float *one = sn_arena_floats(&net->memory, affine);
-    float *zero = sn_arena_floats(&net->memory, affine);
-    for (size_t c = 0; c < affine; c++) {
+    net->plain = sn_arena_floats(&net->memory, e.plain);
+    net->packed = sn_arena_floats(&net->memory, e.packed);
+    float *one = sn_arena_floats(&net->memory, e.affine);
+    float *zero = sn_arena_floats(&net->memory, e.affine);
+    for (size_t c = 0; c < e.affine; c++) {
         one[c] = 1.0f;
         zero[c] = 0.0f;
     }
@@ -225,14 +254,26 @@ const struct sn_folded_net *sn_static_folded(const struct sn_static *net)
     return &net->folded;
 }
 
-/* ---- forward ---- */
+/* ---- forward ----
+ *
+ * A batch goes through in groups of images, so that the residual stream stays
+ * near; in a block a tile of a group at a time, so that the depthwise output
+ * and what is made of it stay in the second cache:
+ *
+ *     stream --(1x1, k x k)--> narrow --SE, gate--> narrow --1x1--> stream
+ *      [group]                 [tile]                              [group]
+ */
+
+enum { GROUP = 16 };
+/* Bytes of a tile's depthwise outputs, and of the head's. */
+enum { TILE_BYTES = 512 * 1024 };
 
 struct sn_static_space {
-    int n;
+    int group; /* images */
     struct sn_arena memory;
-    float *stream[2];     /* the residual stream, to and fro */
-    float *wide, *narrow; /* expanded planes before and after the depthwise */
-    float *vector[3];     /* [n][Cp] */
+    float *stream[2]; /* the residual stream, to and fro */
+    float *narrow;    /* a tile's depthwise outputs, or the head's */
+    float *vector[3]; /* [group][Cp] */
 };
 
 static void raise_to(size_t *most, size_t floats)
@@ -240,47 +281,82 @@ static void raise_to(size_t *most, size_t floats)
     *most = floats > *most ? floats : *most;
 }
 
-enum sn_err sn_static_space_new(struct sn_compute *compute,
-                                const struct sn_plan *largest, int n,
-                                struct sn_static_space **ret,
-                                struct sn_error *err)
+/* Images of a tile whose planes have so many floats each. */
+static int tile_of(int n, size_t floats)
+{
+    size_t fit = TILE_BYTES / sizeof(float) / (floats > 0 ? floats : 1);
+    return fit < 1 ? 1 : fit < (size_t)n ? (int)fit : n;
+}
+
+/* Floats of each buffer. */
+struct room {
+    size_t stream, narrow, vector;
+};
+
+static size_t room_floats(const struct room *r)
+{
+    return 2 * r->stream + r->narrow + 3 * r->vector;
+}
+
+static struct room room_of(const struct sn_compute *compute,
+                           const struct sn_plan *largest, int group)
 {
     struct sn_layer layer[SN_MAX_LAYERS];
-    size_t stream = 0, wide = 0, narrow = 0, vector = 0;
+    size_t images = (size_t)group;
+    struct room r = {0};
     sn_layers_make(largest, layer);
     for (int j = 0; j < sn_layer_count(largest); j++) {
         const struct sn_layer *l = &layer[j];
         size_t channels = (size_t)sn_compute_padded(compute, l->o);
         size_t plane = channels * (size_t)(l->out_size * l->out_size);
         int role = j == 0 ? SN_PROJECT : (j - 1) % SN_BLOCK_LAYERS;
-        bool tail = j >= sn_layer_head(largest);
-        raise_to(&vector, channels);
-        raise_to(tail || role == SN_EXPAND ? &wide
-                 : role == SN_DEPTH        ? &narrow
-                                           : &stream,
-                 plane);
+        raise_to(&r.vector, sn_arena_round(images * channels));
+        if (j >= sn_layer_head(largest) || role == SN_DEPTH)
+            raise_to(&r.narrow,
+                     sn_arena_round(plane * (size_t)tile_of(group, plane)));
+        else if (role == SN_PROJECT)
+            raise_to(&r.stream, sn_arena_round(images * plane));
     }
+    /* A narrower plane lets more images into a tile, up to this much. */
+    raise_to(&r.narrow, sn_arena_round(TILE_BYTES / sizeof(float)));
+    return r;
+}
+
+static int group_of(int n)
+{
+    return n < GROUP ? n : GROUP;
+}
+
+size_t sn_static_space_bytes(const struct sn_compute *compute,
+                             const struct sn_plan *largest, int n)
+{
+    struct room r = room_of(compute, largest, group_of(n));
+    return sizeof(struct sn_static_space) + sizeof(float) * room_floats(&r);
+}
+
+enum sn_err sn_static_space_new(struct sn_compute *compute,
+                                const struct sn_plan *largest, int n,
+                                struct sn_static_space **ret,
+                                struct sn_error *err)
+{
+    struct room r = room_of(compute, largest, group_of(n));
     struct sn_static_space *mem = calloc(1, sizeof(*mem));
     if (mem == NULL) {
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for activations");
     }
-    size_t images = (size_t)n;
-    size_t floats =
-        2 * sn_arena_round(images * stream) + sn_arena_round(images * wide) +
-        sn_arena_round(images * narrow) + 3 * sn_arena_round(images * vector);
-    enum sn_err rc = sn_arena_init(&mem->memory, sizeof(float) * floats, err);
+    enum sn_err rc =
+        sn_arena_init(&mem->memory, sizeof(float) * room_floats(&r), err);
     if (rc != SN_OK) {
         sn_static_space_free(mem);
         return rc;
     }
-    mem->n = n;
-    mem->wide = sn_arena_floats(&mem->memory, images * wide);
-    mem->narrow = sn_arena_floats(&mem->memory, images * narrow);
+    mem->group = group_of(n);
+    mem->narrow = sn_arena_floats(&mem->memory, r.narrow);
     for (int i = 0; i < 2; i++) {
-        mem->stream[i] = sn_arena_floats(&mem->memory, images * stream);
+        mem->stream[i] = sn_arena_floats(&mem->memory, r.stream);
     }
     for (int i = 0; i < 3; i++) {
-        mem->vector[i] = sn_arena_floats(&mem->memory, images * vector);
+        mem->vector[i] = sn_arena_floats(&mem->memory, r.vector);
     }
     *ret = mem;
     return SN_OK;
@@ -299,119 +375,186 @@ struct inference {
     const struct sn_static *net;
     struct sn_cx *cx;
     struct sn_static_space *mem;
-    int n;
 };
 
-static void conv1(const struct inference *f, int j, const float *x,
+static const float *weight_of(const struct inference *f, int j)
+{
+    return f->net->packed + f->net->at[j].packed;
+}
+
+static const float *bias_of(const struct inference *f, int j)
+{
+    return f->net->packed + f->net->at[j].packed_bias;
+}
+
+static size_t image_floats(const struct inference *f, int channels, int size)
+{
+    return (size_t)sn_compute_padded(f->net->compute, channels) *
+           (size_t)(size * size);
+}
+
+static void conv1(const struct inference *f, int j, int n, const float *x,
                   enum sn_cact act, const float *residual, float *y)
 {
     const struct sn_layer *l = &f->net->layer[j];
-    struct sn_conv1 s = {f->n, l->i, l->o, l->in_size, l->in_size};
-    sn_conv1_infer(f->cx, &s, x, f->net->packed + f->net->at[j].packed,
-                   f->net->packed + f->net->at[j].packed_bias, act, residual,
+    struct sn_conv1 s = {n, l->i, l->o, l->in_size, l->in_size};
+    sn_conv1_infer(f->cx, &s, x, weight_of(f, j), bias_of(f, j), act, residual,
                    y);
 }
 
-/* x is gated in place. */
-static void squeeze_excite(const struct inference *f, int b, float *x)
+/* x, whose means are in vector[0], is gated in place. */
+static void squeeze_excite(const struct inference *f, int b, int n, float *x)
 {
     const struct sn_layer *l = &f->net->layer[sn_layer_in_block(b, SN_DEPTH)];
-    struct sn_plane plane = {f->n, l->o, l->out_size * l->out_size};
+    struct sn_plane plane = {n, l->o, l->out_size * l->out_size};
     float *const *v = f->mem->vector;
-    sn_pool_forward(f->cx, &plane, x, NULL, NULL, SN_CACT_NONE, v[0]);
-    conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), v[0], SN_CACT_RELU, NULL,
+    conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), n, v[0], SN_CACT_RELU, NULL,
           v[1]);
-    conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), v[1], SN_CACT_HSIGMOID, NULL,
-          v[2]);
+    conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), n, v[1], SN_CACT_HSIGMOID,
+          NULL, v[2]);
     sn_bn_apply(f->cx, &plane, x, f->net->one, f->net->zero, SN_CACT_NONE, v[2],
                 NULL, x);
 }
 
-static void block(const struct inference *f, int b)
+/* A tile of n images. */
+static void tile(const struct inference *f, int b, int n, const float *x,
+                 float *y)
 {
     const struct sn_block_plan *plan = &f->net->folded.plan.block[b];
+    int expand = sn_layer_in_block(b, SN_EXPAND);
     int depth = sn_layer_in_block(b, SN_DEPTH);
-    enum sn_cact act = sn_layer_act(plan->act);
-    const float *x = f->mem->stream[b % 2];
-    const float *wide = x;
-
-    if (plan->expands) {
-        conv1(f, sn_layer_in_block(b, SN_EXPAND), x, act, NULL, f->mem->wide);
-        wide = f->mem->wide;
-    }
-    struct sn_dw dw = {f->n,          plan->mid,    plan->in_size,
-                       plan->in_size, plan->kernel, plan->stride};
-    sn_dw_infer(f->cx, &dw, wide, f->net->packed + f->net->at[depth].packed,
-                f->net->packed + f->net->at[depth].packed_bias, act,
-                f->mem->narrow);
+    float *narrow = f->mem->narrow;
+    const struct sn_half_block half = {
+        .n = n,
+        .in = plan->in,
+        .mid = plan->mid,
+        .size = plan->in_size,
+        .k = plan->kernel,
+        .stride = plan->stride,
+        .act = sn_layer_act(plan->act),
+        .x = x,
+        .expand_w = plan->expands ? weight_of(f, expand) : NULL,
+        .expand_bias = plan->expands ? bias_of(f, expand) : NULL,
+        .depth_w = weight_of(f, depth),
+        .depth_bias = bias_of(f, depth),
+        .y = narrow,
+        .pooled = plan->se_mid > 0 ? f->mem->vector[0] : NULL,
+    };
+    sn_half_block_infer(f->cx, &half);
     if (plan->se_mid > 0) {
-        squeeze_excite(f, b, f->mem->narrow);
+        squeeze_excite(f, b, n, narrow);
     }
-    conv1(f, sn_layer_in_block(b, SN_PROJECT), f->mem->narrow, SN_CACT_NONE,
-          plan->residual ? x : NULL, f->mem->stream[(b + 1) % 2]);
+    conv1(f, sn_layer_in_block(b, SN_PROJECT), n, narrow, SN_CACT_NONE,
+          plan->residual ? x : NULL, y);
 }
 
-/* Nanoseconds since *at, which moves on. */
-static double lap(int64_t *at)
+static void block(const struct inference *f, int b, int n)
+{
+    const struct sn_block_plan *plan = &f->net->folded.plan.block[b];
+    size_t in = image_floats(f, plan->in, plan->in_size);
+    size_t mid = image_floats(f, plan->mid, plan->out_size);
+    size_t out = image_floats(f, plan->out, plan->out_size);
+    int step = tile_of(n, mid);
+    const float *x = f->mem->stream[b % 2];
+    float *y = f->mem->stream[(b + 1) % 2];
+    for (int at = 0; at < n; at += step) {
+        int images = n - at < step ? n - at : step;
+        tile(f, b, images, x + (size_t)at * in, y + (size_t)at * out);
+    }
+}
+
+/* Adds the nanoseconds since *at, which moves on. */
+static void lap(int64_t *at, double *ns)
 {
     struct timespec t;
+    if (ns == NULL) {
+        return;
+    }
     clock_gettime(CLOCK_MONOTONIC, &t);
     int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    double ns = (double)(now - *at);
+    *ns += (double)(now - *at);
     *at = now;
-    return ns;
 }
 
-static void stem(const struct inference *f, const float *images)
+static void stem(const struct inference *f, int n, const float *images)
 {
     const struct sn_layer *l = &f->net->layer[0];
-    struct sn_stem s = {f->n, l->i, l->o, l->in_size, l->in_size, l->stride};
-    sn_stem_infer(f->cx, &s, images, f->net->packed + f->net->at[0].packed,
-                  f->net->packed + f->net->at[0].packed_bias, SN_CACT_HSWISH,
-                  f->mem->stream[0]);
+    struct sn_stem s = {n, l->i, l->o, l->in_size, l->in_size, l->stride};
+    sn_stem_infer(f->cx, &s, images, weight_of(f, 0), bias_of(f, 0),
+                  SN_CACT_HSWISH, f->mem->stream[0]);
 }
 
-static void head(const struct inference *f, float *ret_logits)
+static void head(const struct inference *f, int n, float *ret_logits)
 {
     const struct sn_plan *plan = &f->net->folded.plan;
     struct sn_static_space *mem = f->mem;
-    struct sn_plane plane = {f->n, plan->head_out,
-                             plan->head_size * plan->head_size};
-    conv1(f, sn_layer_head(plan), mem->stream[plan->n_blocks % 2],
-          SN_CACT_HSWISH, NULL, mem->wide);
-    sn_pool_forward(f->cx, &plane, mem->wide, NULL, NULL, SN_CACT_NONE,
-                    mem->vector[0]);
-    conv1(f, sn_layer_feature(plan), mem->vector[0], SN_CACT_HSWISH, NULL,
+    const float *x = mem->stream[plan->n_blocks % 2];
+    size_t in = image_floats(f, plan->head_in, plan->head_size);
+    size_t out = image_floats(f, plan->head_out, plan->head_size);
+    size_t vector = image_floats(f, plan->head_out, 1);
+    int step = tile_of(n, out);
+    for (int at = 0; at < n; at += step) {
+        int images = n - at < step ? n - at : step;
+        struct sn_plane plane = {images, plan->head_out,
+                                 plan->head_size * plan->head_size};
+        conv1(f, sn_layer_head(plan), images, x + (size_t)at * in,
+              SN_CACT_HSWISH, NULL, mem->narrow);
+        sn_pool_forward(f->cx, &plane, mem->narrow, NULL, NULL, SN_CACT_NONE,
+                        mem->vector[0] + (size_t)at * vector);
+    }
+    conv1(f, sn_layer_feature(plan), n, mem->vector[0], SN_CACT_HSWISH, NULL,
           mem->vector[1]);
-    conv1(f, sn_layer_classifier(plan), mem->vector[1], SN_CACT_NONE, NULL,
+    conv1(f, sn_layer_classifier(plan), n, mem->vector[1], SN_CACT_NONE, NULL,
           ret_logits);
+}
+
+/* ns may be NULL; else every part's time is added to it. */
+static void forward(const struct inference *f, int n, const float *images,
+                    float *ret_logits, double *ns)
+{
+    int n_blocks = f->net->folded.plan.n_blocks;
+    double unused = 0;
+    int64_t at = 0;
+    lap(&at, ns != NULL ? &unused : NULL);
+    stem(f, n, images);
+    lap(&at, ns != NULL ? &ns[0] : NULL);
+    for (int b = 0; b < n_blocks; b++) {
+        block(f, b, n);
+        lap(&at, ns != NULL ? &ns[1 + b] : NULL);
+    }
+    head(f, n, ret_logits);
+    lap(&at, ns != NULL ? &ns[1 + n_blocks] : NULL);
+}
+
+static void forward_groups(const struct inference *f, int n,
+                           const float *images, float *ret_logits, double *ns)
+{
+    const struct sn_plan *plan = &f->net->folded.plan;
+    size_t image = (size_t)plan->in_channels * (size_t)plan->resolution *
+                   (size_t)plan->resolution;
+    size_t logits = (size_t)sn_compute_padded(f->net->compute, plan->classes);
+    for (int at = 0; at < n; at += f->mem->group) {
+        int group = n - at < f->mem->group ? n - at : f->mem->group;
+        forward(f, group, images + (size_t)at * image,
+                ret_logits + (size_t)at * logits, ns);
+    }
 }
 
 void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
                        struct sn_static_space *mem, const float *images, int n,
                        float *ret_logits)
 {
-    struct inference f = {net, cx, mem, n};
-    stem(&f, images);
-    for (int b = 0; b < net->folded.plan.n_blocks; b++)
-        block(&f, b);
-    head(&f, ret_logits);
+    struct inference f = {net, cx, mem};
+    forward_groups(&f, n, images, ret_logits, NULL);
 }
 
 void sn_static_forward_timed(const struct sn_static *net, struct sn_cx *cx,
                              struct sn_static_space *mem, const float *images,
                              int n, float *ret_logits, double *ret_ns)
 {
-    struct inference f = {net, cx, mem, n};
-    int n_blocks = net->folded.plan.n_blocks;
-    int64_t at = 0;
-    lap(&at);
-    stem(&f, images);
-    ret_ns[0] = lap(&at);
-    for (int b = 0; b < n_blocks; b++) {
-        block(&f, b);
-        ret_ns[1 + b] = lap(&at);
+    struct inference f = {net, cx, mem};
+    for (int i = 0; i < net->folded.plan.n_blocks + 2; i++) {
+        ret_ns[i] = 0;
     }
-    head(&f, ret_logits);
-    ret_ns[1 + n_blocks] = lap(&at);
+    forward_groups(&f, n, images, ret_logits, ret_ns);
 }

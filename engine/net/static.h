@@ -41,6 +41,9 @@ enum sn_err sn_static_new(const struct sn_subnet *sub,
                           const struct sn_bn_stats *stats,
                           struct sn_static **ret, struct sn_error *err);
 void sn_static_free(struct sn_static *net);
+/* What a static network with this plan holds. */
+size_t sn_static_bytes(const struct sn_compute *compute,
+                       const struct sn_plan *plan);
 const struct sn_folded_net *sn_static_folded(const struct sn_static *net);
 /* A static network with weights by formula (for measuring latency without a
  * supernet). */
@@ -56,6 +59,8 @@ enum sn_err sn_static_space_new(struct sn_compute *compute,
                                 struct sn_static_space **ret,
                                 struct sn_error *err);
 void sn_static_space_free(struct sn_static_space *mem);
+size_t sn_static_space_bytes(const struct sn_compute *compute,
+                             const struct sn_plan *largest, int n);
 /* images plain [n][c][r][r] -> logits [n][sn_compute_padded(classes)] */
 void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
                        struct sn_static_space *mem, const float *images, int n,

@@ -264,10 +264,10 @@ static enum sn_err take_memory(struct sn_supernet *net, struct sn_error *err)
     return rc;
 }
 
-enum sn_err sn_supernet_new(struct sn_compute *compute,
-                            const struct sn_space *space, int in_channels,
-                            int classes, uint64_t seed,
-                            struct sn_supernet **ret, struct sn_error *err)
+enum sn_err sn_supernet_outline(struct sn_compute *compute,
+                                const struct sn_space *space, int in_channels,
+                                int classes, struct sn_supernet **ret,
+                                struct sn_error *err)
 {
     struct sn_arch arch;
     struct sn_supernet *net = calloc(1, sizeof(*net));
@@ -286,22 +286,36 @@ enum sn_err sn_supernet_new(struct sn_compute *compute,
         calloc((size_t)net->n_layers * TENSORS_A_LAYER, sizeof(*net->tensor));
     if (net->tensor == NULL) {
         rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for a supernet");
-        goto fail;
+    } else {
+        rc = make_table(net, err);
     }
-    rc = make_table(net, err);
     if (rc != SN_OK) {
-        goto fail;
+        sn_supernet_free(net);
+        return rc;
+    }
+    *ret = net;
+    return SN_OK;
+}
+
+enum sn_err sn_supernet_new(struct sn_compute *compute,
+                            const struct sn_space *space, int in_channels,
+                            int classes, uint64_t seed,
+                            struct sn_supernet **ret, struct sn_error *err)
+{
+    struct sn_supernet *net;
+    enum sn_err rc =
+        sn_supernet_outline(compute, space, in_channels, classes, &net, err);
+    if (rc != SN_OK) {
+        return rc;
     }
     rc = take_memory(net, err);
     if (rc != SN_OK) {
-        goto fail;
+        sn_supernet_free(net);
+        return rc;
     }
     init_weights(net, seed);
     *ret = net;
     return SN_OK;
-fail:
-    sn_supernet_free(net);
-    return rc;
 }
 
 void sn_supernet_free(struct sn_supernet *net)

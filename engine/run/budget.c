@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/run/memory.h"
 #include "engine/run/strategy.h"
 
 void sn_budget_make(const struct sn_spec *spec, struct sn_budget *ret)
@@ -133,6 +134,7 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     struct sn_arch arch;
     struct sn_plan plan;
     struct sn_cost cost;
+    enum sn_err rc;
 
     if (space == NULL)
         return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
@@ -146,22 +148,13 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     }
     ret->images = spec->epochs * spec->train.train_limit;
 
+    rc = sn_memory_forecast(spec, space, data, &ret->memory_bytes,
+                            &ret->memory_field, err);
+    if (rc != SN_OK)
+        return rc;
     sn_arch_largest(space, &arch);
     sn_plan_make(space, &arch, data->channels, data->classes, &plan);
     sn_plan_cost(&plan, &cost);
-    double activations = 0; /* floats an image keeps for backward */
-    for (int b = 0; b < plan.n_blocks; b++) {
-        const struct sn_block_plan *p = &plan.block[b];
-        activations += (double)(p->in + p->mid) * p->in_size * p->in_size +
-                       (double)(p->mid + p->out) * p->out_size * p->out_size;
-    }
-    int pairs = sn_strategy_max_subnets(spec) * spec->train.batch_size /
-                spec->train.shard_size;
-    double images = (double)data->train + data->test;
-    ret->memory_bytes =
-        24e6 + images * data->channels * data->height * data->width +
-        4.0 * spec->train.workers * spec->train.shard_size * activations * 1.5 +
-        4.0 * cost.params * (pairs + 8);
     ret->disk_bytes = 2 * (2 * 4.0 * cost.params + 65536) + 2e6;
     /* What two numbers per worker and second amount to here: about 40 GMAC/s
      * of training a core with AVX-512; a tenth of it elsewhere is usual. */

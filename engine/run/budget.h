@@ -11,6 +11,10 @@
 
 /* Under this many updates nothing is learned that a probe could see. */
 enum { SN_MIN_WARMUP_STEPS = 200 };
+/* Architectures that are scored before the best are kept. */
+enum { SN_FILTER_DRAWS = 100000 };
+/* Candidates that the search verifies for each target. */
+enum { SN_VERIFIED_A_TARGET = 4 };
 
 struct sn_budget {
     uint64_t steps_per_epoch; /* whole batches; the rest of an epoch is left */

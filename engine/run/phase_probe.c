@@ -6,9 +6,6 @@
 
 #include "engine/run/job.h"
 
-/* Architectures that are scored before the best are kept. */
-enum { FILTER_DRAWS = 100000 };
-
 /* ---- measuring a list ---- */
 
 static void report_group(struct sn_job *job,
@@ -331,7 +328,7 @@ enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err)
             .target = job->target,
             .predictor = s->predictor,
             .size = size,
-            .draws = FILTER_DRAWS,
+            .draws = SN_FILTER_DRAWS,
             .bands = job->bands.n,
             .within = s->subspace,
             .seed = (uint64_t)job->spec->seed,

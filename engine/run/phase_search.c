@@ -9,10 +9,8 @@
 #include "engine/run/job.h"
 #include "engine/search/nsga2.h"
 
-enum {
-    PER_TARGET = 4, /* candidates verified for a target, and the ends */
-    MAX_VERIFIED = PER_TARGET * SN_MAX_TARGETS + 2
-};
+/* The candidates of every target, and the ends. */
+enum { MAX_VERIFIED = SN_VERIFIED_A_TARGET * SN_MAX_TARGETS + 2 };
 
 /* An architecture that was verified: measured accuracy and latency. */
 struct verified {
@@ -136,7 +134,7 @@ static void add_candidate(struct search *s, const struct sn_arch *arch)
 static void add_best_between(struct search *s, double above, double to)
 {
     struct sn_job *job = s->job;
-    for (int k = 0; k < PER_TARGET; k++) {
+    for (int k = 0; k < SN_VERIFIED_A_TARGET; k++) {
         const struct sn_arch *best = NULL;
         double best_accuracy = -INFINITY;
         uint32_t total = s->n_front + job->state.n_final;

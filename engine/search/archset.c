@@ -46,6 +46,14 @@ void sn_archset_free(struct sn_archset *set)
     free(set);
 }
 
+struct sn_arch *sn_archset_take(struct sn_archset *set)
+{
+    struct sn_arch *arch = set->arch;
+    set->arch = NULL;
+    sn_archset_free(set);
+    return arch;
+}
+
 static uint32_t hash(const struct sn_arch *arch)
 {
     uint64_t words[(sizeof *arch + 7) / 8] = {0}, h = 0;

@@ -14,6 +14,9 @@ struct sn_archset; /* opaque */
 enum sn_err sn_archset_new(uint32_t room, struct sn_archset **ret,
                            struct sn_error *err);
 void sn_archset_free(struct sn_archset *set); /* NULL is fine */
+/* Frees the set but for its members, in the order in which they were added:
+ * owned by the caller, free(). */
+struct sn_arch *sn_archset_take(struct sn_archset *set);
 /* True when it was not there yet (and now is). A full set takes no more. */
 bool sn_archset_add(struct sn_archset *set, const struct sn_arch *arch);
 bool sn_archset_holds(const struct sn_archset *set, const struct sn_arch *arch);

@@ -13,7 +13,7 @@ static void put(struct sn_pool *pool, struct sn_archset *seen, uint32_t room,
                 const struct sn_arch *arch)
 {
     if (pool->n < room && sn_archset_add(seen, arch))
-        pool->arch[pool->n++] = *arch;
+        pool->n++;
 }
 
 /* Puts what comes after the ends into random order. */
@@ -27,7 +27,8 @@ static void shuffle(struct sn_pool *pool, struct sn_rng *rng)
     }
 }
 
-static void collect(struct sn_pool *pool, struct sn_archset *seen,
+/* Into `seen`; false when the order is not random yet. */
+static bool collect(struct sn_pool *pool, struct sn_archset *seen,
                     const struct sn_space *space,
                     const struct sn_subspace *within, uint32_t room,
                     struct sn_rng *rng)
@@ -41,8 +42,7 @@ static void collect(struct sn_pool *pool, struct sn_archset *seen,
     if (within != NULL) {
         for (uint32_t i = 0; i < within->n; i++)
             put(pool, seen, room, &within->arch[i]);
-        shuffle(pool, rng);
-        return;
+        return false;
     }
     double count = sn_space_count(space, SN_COUPLING_NONE);
     if (count <= room) {
@@ -50,14 +50,14 @@ static void collect(struct sn_pool *pool, struct sn_archset *seen,
             sn_arch_at(space, i, &arch);
             put(pool, seen, room, &arch);
         }
-        shuffle(pool, rng);
-        return;
+        return false;
     }
     uint64_t tries = (uint64_t)MAX_TRIES * room;
     while (pool->n < room && tries-- > 0) {
         sn_arch_sample_tilted(space, rng, &arch);
         put(pool, seen, room, &arch);
     }
+    return true;
 }
 
 enum sn_err sn_pool_init(struct sn_pool *pool, const struct sn_target *target,
@@ -70,18 +70,19 @@ enum sn_err sn_pool_init(struct sn_pool *pool, const struct sn_target *target,
     enum sn_err rc = sn_archset_new(room, &seen, err);
     if (rc != SN_OK)
         return rc;
-    pool->arch = malloc((room + 1) * sizeof *pool->arch);
     pool->macs = malloc((room + 1) * sizeof *pool->macs);
-    if (pool->arch == NULL || pool->macs == NULL) {
+    if (pool->macs == NULL) {
         sn_archset_free(seen);
         sn_pool_close(pool);
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for %u candidates",
                             room);
     }
-    collect(pool, seen, target->space, within, room, &rng);
+    bool random = collect(pool, seen, target->space, within, room, &rng);
+    pool->arch = sn_archset_take(seen);
+    if (!random)
+        shuffle(pool, &rng);
     for (uint32_t i = 0; i < pool->n; i++)
         pool->macs[i] = sn_target_macs(target, &pool->arch[i]);
-    sn_archset_free(seen);
     return SN_OK;
 }
 

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Images of one forward: enough for good batch statistics in calibration, few
- * enough to stay in cache. */
+/* Images that are loaded at a time. */
 enum { CHUNK = 64 };
+/* Of those, images of one calibration pass: as in a shard of training, whose
+ * statistics the weights have learned with. Twice as many take a tenth longer
+ * an image, since they leave the cache, and twice the memory. */
+enum { CALIBRATION = 32 };
 
 struct lane { /* one a worker */
     struct sn_subnet *sub;
@@ -34,38 +37,62 @@ struct sn_evaluator {
     struct sn_static **extracted; /* not NULL: extract, do not evaluate */
 };
 
+static void largest_plan(const struct sn_supernet *net, struct sn_plan *ret)
+{
+    const struct sn_space *space = sn_supernet_space(net);
+    struct sn_arch largest;
+    sn_arch_largest(space, &largest);
+    sn_plan_make(space, &largest, sn_supernet_in_channels(net),
+                 sn_supernet_classes(net), ret);
+}
+
+static size_t images_floats(const struct sn_plan *plan)
+{
+    return sn_arena_round((size_t)CHUNK * (size_t)plan->in_channels *
+                          (size_t)plan->resolution * (size_t)plan->resolution);
+}
+
+static size_t logits_floats(const struct sn_supernet *net)
+{
+    return sn_arena_round(CHUNK * sn_net_logit_stride(net));
+}
+
+size_t sn_evaluator_bytes(const struct sn_compute *compute,
+                          const struct sn_supernet *net, int workers)
+{
+    struct sn_plan plan;
+    largest_plan(net, &plan);
+    size_t lane = sn_subnet_bytes(net) +
+                  sn_workspace_bytes(net, 0, CALIBRATION) +
+                  sn_static_bytes(compute, &plan) +
+                  sn_static_space_bytes(compute, &plan, CHUNK) +
+                  sizeof(float) * (images_floats(&plan) + logits_floats(net));
+    return (size_t)workers * lane;
+}
+
 static enum sn_err lane_init(struct sn_evaluator *e, struct sn_compute *compute,
                              struct lane *lane, struct sn_error *err)
 {
     const struct sn_supernet *net = e->net;
-    const struct sn_space *space = sn_supernet_space(net);
-    size_t image = (size_t)sn_supernet_in_channels(net) * space->resolution *
-                   space->resolution;
-    size_t logits = sn_net_logit_stride(net);
-    struct sn_arch largest;
     struct sn_plan plan;
     enum sn_err rc;
 
-    sn_arch_largest(space, &largest);
-    sn_plan_make(space, &largest, sn_supernet_in_channels(net),
-                 sn_supernet_classes(net), &plan);
+    largest_plan(net, &plan);
+    size_t images = images_floats(&plan), logits = logits_floats(net);
     rc = sn_subnet_new(net, &lane->sub, err);
     if (rc == SN_OK)
-        rc = sn_workspace_new(net, 1, CHUNK, &lane->ws, err);
+        rc = sn_workspace_new(net, 0, CALIBRATION, &lane->ws, err);
     if (rc == SN_OK)
         rc = sn_bn_stats_new(net, &lane->stats, err);
     if (rc == SN_OK)
         rc = sn_static_space_new(compute, &plan, CHUNK, &lane->space, err);
     if (rc == SN_OK)
-        rc = sn_arena_init(
-            &lane->arena,
-            (sn_arena_round(CHUNK * image) + sn_arena_round(CHUNK * logits)) *
-                sizeof(float),
-            err);
+        rc =
+            sn_arena_init(&lane->arena, (images + logits) * sizeof(float), err);
     if (rc != SN_OK)
         return rc;
-    lane->images = sn_arena_floats(&lane->arena, CHUNK * image);
-    lane->logits = sn_arena_floats(&lane->arena, CHUNK * logits);
+    lane->images = sn_arena_floats(&lane->arena, images);
+    lane->logits = sn_arena_floats(&lane->arena, logits);
     return SN_OK;
 }
 
@@ -133,7 +160,7 @@ static enum sn_err extract(struct sn_evaluator *e, struct lane *lane,
     sn_subnet_bind(lane->sub, NULL, arch);
     sn_bn_stats_reset(lane->stats);
     for (uint32_t at = 0; at < wanted;) {
-        uint32_t n = smaller(CHUNK, wanted - at);
+        uint32_t n = smaller(CALIBRATION, wanted - at);
         sn_view_batch(e->view, SN_SPLIT_TRAIN, e->calibration_order + at, n,
                       NULL, lane->images, lane->labels);
         sn_subnet_calibrate(lane->sub, cx, lane->ws, lane->images, (int)n,

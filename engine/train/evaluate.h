@@ -22,6 +22,11 @@ enum sn_err sn_evaluator_new(struct sn_compute *compute, struct sn_pool *pool,
                              struct sn_evaluator **ret, struct sn_error *err);
 void sn_evaluator_free(struct sn_evaluator *evaluator);
 
+/* What an evaluator for so many workers comes to hold, once it has met the
+ * largest. */
+size_t sn_evaluator_bytes(const struct sn_compute *compute,
+                          const struct sn_supernet *net, int workers);
+
 struct sn_evaluate_settings {
     uint32_t calibration; /* training images, the same for all */
     enum sn_split split;

@@ -74,6 +74,35 @@ static size_t arena_floats(const struct sn_supernet *net,
            2 * sn_arena_round(sn_supernet_size(net));
 }
 
+void sn_trainer_bytes(const struct sn_supernet *net,
+                      const struct sn_trainer_settings *set, int workers,
+                      const struct sn_plan *heaviest, bool teacher,
+                      struct sn_trainer_bytes *ret)
+{
+    double shards = set->batch_size / set->shard_size;
+    double shard = set->shard_size;
+    double logits = shard * (double)sn_net_logit_stride(net) * sizeof(float);
+    double images = shard * (double)image_floats(net) * sizeof(float);
+    double flat = (double)sn_supernet_size(net) * sizeof(float);
+    double pass = 0;
+
+    ret->batch = shards * (images + shard * sizeof(int32_t) +
+                           logits * (2 * set->max_subnets + teacher));
+    ret->net = 2 * flat;
+    for (int i = 0; i < set->max_subnets; i++) {
+        struct sn_touched t;
+        sn_net_touched(net, &heaviest[i], set->shard_size, &t);
+        ret->batch += shards * (double)t.gradient;
+        ret->net += (double)t.weights;
+        pass = fmax(pass, (double)t.pass);
+    }
+    if (teacher) {
+        pass += (double)sn_workspace_bytes(net, 0, set->shard_size);
+        ret->net += flat + (double)sn_subnet_bytes(net);
+    }
+    ret->shard = workers * pass;
+}
+
 static void lay_out(struct sn_trainer *t)
 {
     size_t n = (size_t)t->set.shard_size;

@@ -35,6 +35,19 @@ enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
                            struct sn_trainer **ret, struct sn_error *err);
 void sn_trainer_free(struct sn_trainer *trainer);
 
+/* What a trainer comes to hold where sub-network i of a step is at most
+ * `heaviest[i]` (max_subnets of them), by what drives it. `teacher`: a fixed
+ * one is kept. */
+struct sn_trainer_bytes {
+    double batch; /* images, logits, and a gradient a (sub-network, shard) */
+    double shard; /* activations: one shard a worker */
+    double net;   /* momentum, sums, bound weights */
+};
+void sn_trainer_bytes(const struct sn_supernet *net,
+                      const struct sn_trainer_settings *settings, int workers,
+                      const struct sn_plan *heaviest, bool teacher,
+                      struct sn_trainer_bytes *ret);
+
 /* Momentum, flat like the weights: for checkpoints. Writable. */
 float *sn_trainer_momentum(struct sn_trainer *trainer);
 

@@ -152,7 +152,8 @@ static void fill_host(struct harness *h)
                                .dataset_register = dataset_register,
                                .dataset_delete = dataset_delete,
                                .model_export = model_export,
-                               .ready = ready};
+                               .ready = ready,
+                               .job_memory = 1e9};
 }
 
 /* ---- the loop's thread ---- */

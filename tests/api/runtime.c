@@ -1,4 +1,4 @@
-/* The engine's name, so that tests of HTTP need not link the engine. */
+/* The engine's name, the same on every machine that tests run on. */
 #include <stdio.h>
 
 #include "engine/engine.h"

@@ -208,6 +208,14 @@ static void test_submit_refusals(void **state)
         assert_string_equal(text(first, "pointer"), bad[i].pointer);
         json_decref(o);
     }
+    json_t *large = call(h, "POST", "/api/v1/jobs?dry_run=true", "",
+                         "{\"dataset\":\"small\",\"train\":{\"batch_size\":"
+                         "4800,\"shard_size\":960}}",
+                         422);
+    assert_string_equal(
+        text(json_array_get(json_object_get(large, "errors"), 0), "pointer"),
+        "/train/shard_size");
+    json_decref(large);
     json_decref(call(h, "POST", "/api/v1/jobs", "Idempotency-Key: a b\r\n",
                      "{\"dataset\":\"small\"}", 400));
     h->not_ready = true;

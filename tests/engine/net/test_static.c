@@ -204,6 +204,51 @@ static void test_random_weights(void **state)
     sn_fixture_close(&f);
 }
 
+/* A batch goes through in groups and tiles, which must not be seen: every image
+ * has the logits that it has alone, bit by bit. */
+static void test_batches(void **state)
+{
+    enum { BATCH = 37 };
+    struct sn_fixture f;
+    struct sn_error err;
+    struct sn_static_space *many, *one;
+    struct sn_static *net;
+    struct sn_arch arch;
+    struct sn_plan plan;
+    struct sn_arena arena;
+    sn_fixture_init(&f, "mbv3-cifar", 1, 10, 1, 1);
+    sn_arch_smallest(f.space, &arch);
+    sn_plan_make(f.space, &arch, 1, 10, &plan);
+    size_t image = (size_t)plan.resolution * (size_t)plan.resolution;
+    assert_int_equal(sn_static_new_random(f.compute, &plan, 1, &net, &err),
+                     SN_OK);
+    assert_int_equal(sn_static_space_new(f.compute, &plan, BATCH, &many, &err),
+                     SN_OK);
+    assert_int_equal(sn_static_space_new(f.compute, &plan, 1, &one, &err),
+                     SN_OK);
+    assert_int_equal(
+        sn_arena_init(&arena, sizeof(float) * (BATCH * (image + f.stride) + 64),
+                      &err),
+        SN_OK);
+    float *images = sn_arena_floats(&arena, BATCH * image);
+    float *logits = sn_arena_floats(&arena, BATCH * f.stride);
+    struct sn_rng rng = sn_rng_make(1, SN_STREAM_TEST, 0);
+    for (size_t i = 0; i < BATCH * image; i++)
+        images[i] = (float)sn_rng_normal(&rng);
+    sn_static_forward(net, f.cx, many, images, BATCH, logits);
+    for (size_t i = 0; i < BATCH; i++) {
+        sn_static_forward(net, f.cx, one, images + i * image, 1, f.logits);
+        assert_memory_equal(f.logits, logits + i * f.stride,
+                            f.stride * sizeof(float));
+    }
+    assert_int_equal(sn_cx_take_error(f.cx, &err), SN_OK);
+    sn_arena_close(&arena);
+    sn_static_space_free(many);
+    sn_static_space_free(one);
+    sn_static_free(net);
+    sn_fixture_close(&f);
+}
+
 static void test_teacher_forward(void **state)
 {
     struct sn_fixture f;
@@ -226,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_needs_statistics),
         cmocka_unit_test(test_owns_weights),
         cmocka_unit_test(test_random_weights),
+        cmocka_unit_test(test_batches),
         cmocka_unit_test(test_teacher_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
