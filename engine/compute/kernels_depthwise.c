@@ -1,8 +1,8 @@
 /* Depthwise convolution: forward, and the data gradient.
  *
  * Every plane is copied into a frame of zeros (frame.h). Then a tile of R rows
- * by T columns of outputs stays in registers while the taps are walked; a tap
- * row's inputs are loaded once and used for all its columns:
+ * by T columns of outputs stays in registers while the taps are walked, a row
+ * of taps at a time; an input is loaded once and meets every tap of the row:
  *
  *     tap row ky:   x0 x1 x2 x3 x4      T = 3, kw = 3
  *     output 0      w0 w1 w2
@@ -29,6 +29,21 @@
 #define SN_COLUMNS 4
 #endif
 
+/* Adds one row of inputs, each loaded once, times a row of taps. */
+SN_INLINE void meet(const int columns, const int kw, const int stride,
+                    const float *x, const vec *w, vec *a)
+{
+#pragma GCC unroll 32
+    for (int j = 0; j < (columns - 1) * stride + kw; j++) {
+        const vec v = load(x + j * SN_B);
+#pragma GCC unroll 8
+        for (int kx = 0; kx < kw; kx++)
+            if (j >= kx && (j - kx) % stride == 0 &&
+                (j - kx) / stride < columns)
+                a[(j - kx) / stride] += v * w[kx];
+    }
+}
+
 SN_INLINE void tile(const int rows, const int columns, const int kw,
                     const int stride, const struct plane *p, int row,
                     int column)
@@ -42,16 +57,14 @@ SN_INLINE void tile(const int rows, const int columns, const int kw,
         for (int t = 0; t < columns; t++)
             a[r][t] = p->bias;
     for (int ky = 0; ky < p->kh; ky++) {
-        const vec *w = p->w + ky * kw;
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; r++) {
-            const float *x = in + (ky + r * stride) * p->line;
-#pragma GCC unroll 16
-            for (int kx = 0; kx < kw; kx++)
-#pragma GCC unroll 16
-                for (int t = 0; t < columns; t++)
-                    a[r][t] += load(x + (t * stride + kx) * SN_B) * w[kx];
-        }
+        vec w[7];
+#pragma GCC unroll 8
+        for (int kx = 0; kx < kw; kx++)
+            w[kx] = p->w[ky * kw + kx];
+#pragma GCC unroll 2
+        for (int r = 0; r < rows; r++)
+            meet(columns, kw, stride, in + (ky + r * stride) * p->line, w,
+                 a[r]);
     }
     float *y = p->y + row * p->y_line + column * p->y_step;
 #pragma GCC unroll 16
