@@ -345,15 +345,26 @@ void SN_KERNEL(sn_gemm_weights)(const struct sn_gemm_weights *g)
     }
 }
 
-/* [c/B][r/B][B r][B c] of the matrix whose (r, c) is m[r * rs + c * cs]. */
-SN_INLINE void pack(int rows, int columns, const float *m, ptrdiff_t rs,
-                    ptrdiff_t cs, float *ret)
+/* [c/B][r/B][B r][B c] of the matrix whose (r, c) is m[r * rs + c * cs]. Whole
+ * blocks, which are nearly all, know their size. */
+SN_INLINE void pack(int rows, int columns, const float *m, const ptrdiff_t rs,
+                    const ptrdiff_t cs, float *ret)
 {
     for (int c0 = 0; c0 < columns; c0 += SN_B)
-        for (int r0 = 0; r0 < rows; r0 += SN_B)
-            for (int r = r0; r < r0 + SN_B; r++)
-                for (int c = c0; c < c0 + SN_B; c++)
-                    *ret++ = r < rows && c < columns ? m[r * rs + c * cs] : 0;
+        for (int r0 = 0; r0 < rows; r0 += SN_B, ret += SN_B * SN_B) {
+            const float *from = m + r0 * rs + c0 * cs;
+            int nr = rows - r0, nc = columns - c0;
+            if (nr >= SN_B && nc >= SN_B) {
+                for (int r = 0; r < SN_B; r++)
+                    for (int c = 0; c < SN_B; c++)
+                        ret[r * SN_B + c] = from[r * rs + c * cs];
+                continue;
+            }
+            for (int r = 0; r < SN_B; r++)
+                for (int c = 0; c < SN_B; c++)
+                    ret[r * SN_B + c] =
+                        r < nr && c < nc ? from[r * rs + c * cs] : 0;
+        }
 }
 
 static void conv1_pack(int i, int o, const float *w, int ld, float *ret_fwd,
@@ -369,11 +380,19 @@ static void conv1_unpack_add(int i, int o, const float *packed, float *dw,
                              int ld)
 {
     for (int o0 = 0; o0 < o; o0 += SN_B)
-        for (int i0 = 0; i0 < i; i0 += SN_B, packed += SN_B * SN_B)
-            for (int b = 0; b < SN_B && o0 + b < o; b++)
-                for (int a = 0; a < SN_B && i0 + a < i; a++)
-                    dw[(ptrdiff_t)(o0 + b) * ld + i0 + a] +=
-                        packed[a * SN_B + b];
+        for (int i0 = 0; i0 < i; i0 += SN_B, packed += SN_B * SN_B) {
+            float *to = dw + (ptrdiff_t)o0 * ld + i0;
+            int no = o - o0, ni = i - i0;
+            if (no >= SN_B && ni >= SN_B) {
+                for (int b = 0; b < SN_B; b++)
+                    for (int a = 0; a < SN_B; a++)
+                        to[(ptrdiff_t)b * ld + a] += packed[a * SN_B + b];
+                continue;
+            }
+            for (int b = 0; b < SN_B && b < no; b++)
+                for (int a = 0; a < SN_B && a < ni; a++)
+                    to[(ptrdiff_t)b * ld + a] += packed[a * SN_B + b];
+        }
 }
 
 void SN_KERNEL(sn_kernels_gemm)(struct sn_kernels *k)
