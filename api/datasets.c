@@ -184,7 +184,8 @@ void sn_delete_dataset(struct sn_request *rq)
         sn_reply_status(rq, 404, "there is no data set %.64s",
                         sn_request_path(rq, 0));
     } else if (d->builtin) {
-        sn_reply_status(rq, 409, "%.64s is built in", d->name);
+        sn_reply_status(rq, 409, "%.64s is built in and cannot be deleted",
+                        d->name);
     } else {
         sn_request_ref(rq);
         host->dataset_delete(host->self, sn_request_path(rq, 0), deleted, rq);

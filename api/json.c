@@ -120,6 +120,10 @@ json_t *sn_json_load(const char *text, size_t size, struct sn_problem *problem)
 {
     char pointer[SN_POINTER_MAX];
     json_error_t error;
+    if (size == 0) {
+        sn_problem_at(problem, "", "the body is empty; it must be JSON");
+        return NULL;
+    }
     if (!walk(text, size, pointer)) {
         sn_problem_set(problem, 400, "the body is nested deeper than %d levels",
                        SN_JSON_DEPTH);

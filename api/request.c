@@ -143,8 +143,8 @@ static void check_route(struct sn_request *rq, const char *method)
     unsigned status = sn_router_find(routes, n, method, rq->path, &rq->match);
     if (status == 405) {
         struct sn_problem problem = {0};
-        sn_problem_set(&problem, 405, "%s is not possible here; %s is", method,
-                       rq->match.allow);
+        sn_problem_set(&problem, 405, "%s is not possible here, only %s",
+                       method, rq->match.allow);
         sn_reply_problem(rq, &problem);
         if (rq->response != NULL)
             MHD_add_response_header(rq->response, MHD_HTTP_HEADER_ALLOW,

@@ -315,8 +315,9 @@ bool sn_spec_from_json(json_t *body, struct sn_spec *ret, char **ret_labels,
     read_members(body, "", &spec, problem);
     check_required(body, problem);
     if (problem->n > 0) {
-        sn_problem_set(problem, 400, "%zu field%s of the job not acceptable",
-                       problem->n, problem->n == 1 ? " is" : "s are");
+        sn_problem_set(problem, 400, "%zu field%s of the job %s not acceptable",
+                       problem->n, problem->n == 1 ? "" : "s",
+                       problem->n == 1 ? "is" : "are");
         return false;
     }
     json_t *given = json_object_get(body, "labels");

@@ -219,5 +219,7 @@ void sn_get_file(struct sn_request *rq)
         reply_bytes(rq, no_dashboard, sizeof no_dashboard - 1,
                     "text/html; charset=utf-8", NULL);
     else
-        sn_reply_status(rq, 404, "there is nothing at %.200s", rq->path);
+        sn_reply_status(rq, 404,
+                        "there is nothing at %.200s; the API is at /api/v1",
+                        rq->path);
 }

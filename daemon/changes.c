@@ -148,15 +148,23 @@ static struct item *item_new(struct sn_changes *c,
     return item;
 }
 
+static enum sn_err refuse(enum sn_job_state from, enum sn_job_state to,
+                          struct sn_error *err)
+{
+    bool has_ended = from == SN_JOB_SUCCEEDED || from == SN_JOB_FAILED;
+    return sn_error_set(err, SN_ERR_CONFLICT, "the job %s %s, it cannot be %s",
+                        has_ended ? "has" : "is", sn_job_state_name(from),
+                        to == SN_JOB_QUEUED ? "resumed"
+                                            : sn_job_state_name(to));
+}
+
 enum sn_err sn_changes_apply(struct sn_changes *c, struct sn_job_entry *entry,
                              const struct sn_job_change *change,
                              sn_job_done done, void *arg, struct sn_error *err)
 {
     struct sn_job_view *view = &entry->view;
     if (!sn_job_state_can(view->state, change->to))
-        return sn_error_set(
-            err, SN_ERR_CONFLICT, "a job that is %s cannot become %s",
-            sn_job_state_name(view->state), sn_job_state_name(change->to));
+        return refuse(view->state, change->to, err);
     struct item *item = item_new(c, change);
     if (item == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "out of memory");

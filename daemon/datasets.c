@@ -293,8 +293,11 @@ static void look_at_folder(void *arg)
         /* One answer for both: what is outside is none of the user's business.
          */
         sn_error_at(&r->error, SN_ERR_INVALID, "/path",
-                    "not a folder below one that the daemon's setting "
-                    "[datasets] allowed names");
+                    r->d->allowed[0] == '\0'
+                        ? "this daemon registers no folder: its setting "
+                          "[datasets] allowed is empty"
+                        : "not a folder below one of those that are listed in "
+                          "the daemon's setting [datasets] allowed");
         return;
     }
     if (check_files(r->real, &r->error) != SN_OK)

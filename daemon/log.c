@@ -104,10 +104,12 @@ size_t sn_log_format(char *ret, size_t size, const char *prefix,
     put_text(&line, message);
     for (size_t i = 0; i < n_pairs; i++) {
         const char *value = pairs[2 * i + 1];
+        if (value == NULL)
+            continue;
         put(&line, ' ');
         put_text(&line, pairs[2 * i]);
         put(&line, '=');
-        put_value(&line, value == NULL ? "" : value);
+        put_value(&line, value);
     }
     ret[line.n++] = '\n';
     ret[line.n] = '\0';

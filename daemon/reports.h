@@ -25,9 +25,10 @@ const struct sn_callbacks *
 sn_reports_callbacks(struct sn_reports *reports,
                      const struct sn_dataset_info *data);
 
-/* Stores the last progress; waits until all writes are done or have failed, so
- * that nothing refers to `reports` any more. SN_ERR_DISKFULL and the like: the
- * first write that failed. */
+/* Stores the last progress; waits until all writes are done or have failed.
+ * What they have sent to the loop may still be on its way, and refers to
+ * `reports`: they are freed on the loop, after it. SN_ERR_DISKFULL and the
+ * like: the first write that failed. */
 enum sn_err sn_reports_finish(struct sn_reports *reports, struct sn_error *err);
 void sn_reports_free(struct sn_reports *reports); /* NULL is fine */
 

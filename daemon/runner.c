@@ -22,6 +22,8 @@ struct sn_runner {
     struct sn_error error; /* the result */
 
     /* the conductor's */
+    struct sn_reports *reports; /* freed with the runner: what they have sent
+                                   may still be on its way to the loop */
     char dir[SN_PATH_MAX];
     char checkpoint[MAX_CHECKPOINTS][SN_PATH_MAX];
     char xxh3[MAX_CHECKPOINTS][SN_XXH3_HEX]; /* of each file, as stored */
@@ -149,7 +151,6 @@ static enum sn_err run_from_newest(struct sn_runner *r,
 static enum sn_err conduct(struct sn_runner *r)
 {
     const struct sn_dataset *data;
-    struct sn_reports *reports;
     struct sn_error late = {0};
     const char *state_dir = sn_storage_dir(r->config.storage);
     enum sn_err code = sn_files_make_job_dir(state_dir, r->id, &r->error);
@@ -167,16 +168,15 @@ static enum sn_err conduct(struct sn_runner *r)
                                &r->error);
     if (code != SN_OK)
         return code;
-    code = sn_reports_new(&r->config, &reports, &r->error);
+    code = sn_reports_new(&r->config, &r->reports, &r->error);
     if (code != SN_OK)
         goto out_data;
-    code = run_from_newest(r, reports, data);
-    if (sn_reports_finish(reports, &late) != SN_OK &&
+    code = run_from_newest(r, r->reports, data);
+    if (sn_reports_finish(r->reports, &late) != SN_OK &&
         (code == SN_OK || code == SN_ERR_STOPPED)) {
         r->error = late;
         code = late.code;
     }
-    sn_reports_free(reports);
 out_data:
     sn_datasets_release(r->config.datasets, data);
     return code;
@@ -241,6 +241,7 @@ void sn_runner_free(struct sn_runner *runner)
     if (runner == NULL)
         return;
     pthread_join(runner->thread, NULL);
+    sn_reports_free(runner->reports);
     free(runner->latency);
     free(runner->id);
     free(runner);

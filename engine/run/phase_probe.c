@@ -163,7 +163,7 @@ static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
         snprintf(r->verdict, sizeof r->verdict,
                  "no signal: within cost bands architectures differ by less "
                  "than the noise of measuring them (spread %.2f points, error "
-                 "%.2f); the smallest that is good enough is as good",
+                 "%.2f); at equal cost none is known to be better",
                  100 * r->spread, 100 * r->standard_error);
     else if (r->tau_lo <= min)
         snprintf(r->verdict, sizeof r->verdict,

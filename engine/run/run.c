@@ -191,6 +191,7 @@ static enum sn_err walk(struct sn_job *job, struct sn_error *err)
     if (rc != SN_ERR_STOPPED)
         return rc;
     if (atomic_load(job->run->stop) < 2) {
+        sn_job_progress(job, true); /* what is shown is what is saved */
         enum sn_err saved = sn_job_checkpoint(job, err);
         if (saved != SN_OK)
             return saved;

@@ -222,7 +222,7 @@ static void plan_bands(const struct candidate *c, uint32_t n, uint32_t size,
                        uint32_t n_bands, struct sn_subspace_band *band)
 {
     uint32_t kept[SN_MAX_BANDS] = {0}, all[SN_MAX_BANDS] = {0};
-    uint32_t half[SN_MAX_BANDS], ends = 0;
+    uint32_t half[SN_MAX_BANDS] = {0}, ends = 0;
     for (uint32_t i = 0; i < n; i++) {
         all[c[i].band]++;
         kept[c[i].band] += c[i].end;

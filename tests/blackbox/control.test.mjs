@@ -15,6 +15,11 @@ after(() => d.clear());
 
 /** A job that does not end by itself. @param {object} more */
 const long = (more = {}) => ({ ...smallSpec(1), epochs: 4000, ...more });
+/** One whose only checkpoints are those at a stop. @param {string} name */
+const unsaved = (name) => {
+  const { train, sparsenas, ...rest } = long({ name });
+  return { ...rest, train: { ...train, checkpoint_s: 3600 }, sparsenas: { ...sparsenas, warmup_epochs: 3000 } };
+};
 /** @param {string} id @param {string} action */
 const control = async (id, action) => (await d.post(`/jobs/${id}/${action}`)).status;
 
@@ -39,13 +44,14 @@ test('one runs, others wait by priority, then age', async () => {
 });
 
 test('pausing frees the slot; resuming goes on from the checkpoint', async () => {
-  const a = await d.submit(long({ name: 'a' }));
-  await d.until(a, (j) => j.supernet.step > 0 && j.phase.kind === 'warmup');
+  const a = await d.submit(unsaved('a'));
+  await d.until(a, (j) => j.progress.step > 0);
   const b = await d.submit(long({ name: 'b' }));
   assert.equal(await control(a, 'pause'), 202);
   const paused = await d.until(a, (j) => j.state === 'paused');
   assert.equal(paused.paused_by, 'user');
   assert.ok(paused.supernet.step > 0);
+  assert.equal(paused.progress.step, paused.supernet.step);
   await d.until(b, (j) => j.state === 'running');
   assert.equal(await control(a, 'pause'), 409);
   assert.equal((await d.call(`/jobs/${a}`, { method: 'DELETE' })).status, 409);
@@ -62,8 +68,9 @@ test('after SIGTERM the running job goes on before all others', async () => {
   const before = await d.get(`/jobs/${a.id}`);
   assert.equal(await d.end('SIGTERM'), 0);
   await d.start();
+  assert.match(d.said, /stopping running_jobs=1/);
   const again = await d.until(a.id, (j) => j.state === 'running');
-  assert.ok(again.supernet.step >= before.supernet.step);
+  assert.ok(again.supernet.step >= before.progress.step);
   assert.equal((await d.get(`/jobs/${high}`)).state, 'queued');
 });
 
@@ -79,7 +86,8 @@ test('a second SIGTERM ends it at once', async () => {
   await d.until((await d.get('/jobs?state=queued')).items[0]?.id ?? (await d.get('/jobs?state=running')).items[0].id, (j) => j.state === 'running');
   d.child?.kill('SIGTERM');
   d.child?.kill('SIGINT');
-  await d.ended;
+  assert.equal(await d.ended, 1);
+  assert.match(d.said, /told twice to stop/);
   await d.start();
   assert.equal((await d.get('/jobs')).items.filter((/** @type {any} */ j) => j.state === 'running').length, 1);
 });

@@ -18,6 +18,7 @@ assert.ok(existsSync(images), 'Fashion-MNIST is not here (Debian: dataset-fashio
 
 /** How long anything may take before the test gives up, on a busy machine. */
 const PATIENCE_MS = 240_000;
+const RUN_ONCE_MS = 60_000;
 
 /** A whole job, all phases, in a few seconds.
  * @param {number} workers */
@@ -36,12 +37,12 @@ export const makeFolder = () => mkdtemp(join(tmpdir(), 'sparsenas-blackbox-'));
 /** @param {number} ms */
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Runs the program to its end.
+/** Runs the program to its end; one that does not end is killed.
  * @param {string[]} args
  * @returns {Promise<{code: number | null, text: string}>} */
 export function runOnce(args) {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_ONCE_MS, killSignal: 'SIGKILL' });
     let text = '';
     child.stdout.on('data', (d) => { text += d; });
     child.stderr.on('data', (d) => { text += d; });

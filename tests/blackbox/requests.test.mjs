@@ -24,7 +24,7 @@ const refused = [
   ['a wrong type', { ...ok, epochs: '3' }, '/epochs'],
   ['a fraction for a whole number', { ...ok, priority: 1.5 }, '/priority'],
   ['a number out of range', { ...ok, train: { momentum: 2 } }, '/train/momentum'],
-  ['a sub-space over the space', { ...ok, sparsenas: { subspace_size: -1 } }, '/sparsenas/subspace_size'],
+  ['a sub-space over all sizes', { ...ok, sparsenas: { subspace_size: 2_000_000 } }, '/sparsenas/subspace_size'],
   ['more warm-up than epochs', { ...ok, epochs: 2, sparsenas: { warmup_epochs: 3 } }, '/sparsenas/warmup_epochs'],
   ['a hold-out over the images', { ...ok, train: { holdout: 50000 } }, '/train/holdout'],
   ['a batch that shards do not fill', { ...ok, train: { batch_size: 100, shard_size: 32 } }, '/train/shard_size'],
@@ -49,7 +49,7 @@ test('several faults are told at once', async () => {
 });
 
 test('bodies that are no spec are refused', async () => {
-  for (const body of ['', '{', '[]', '"x"', '{"dataset": "fashion-mnist"} x', '{"dataset": "a", "dataset": "b"}', '\u0000'])
+  for (const body of ['', '{', '[]', '"x"', '{"dataset": "fashion-mnist"} x', '{"dataset": "fashion-mnist", "dataset": "fashion-mnist"}', '\u0000'])
     assert.equal((await d.post('/jobs', body)).status, 400, body);
   const large = await d.post('/jobs', JSON.stringify({ ...ok, name: 'x'.repeat(2 << 20) }));
   assert.equal(large.status, 413);

@@ -5,7 +5,7 @@
 // daemon serves, and a full disk pauses jobs until there is room.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, images, makeFolder, runOnce, smallSpec } from './harness.mjs';
@@ -52,11 +52,12 @@ test('a state folder that cannot be written is refused', async () => {
 test('a database that is none is refused and left alone', async () => {
   const state = join(d.folder, 'broken');
   await mkdir(state);
-  await writeFile(join(state, 'sparsenas.db'), 'this is no database, but a text of some length'.repeat(100));
+  const content = 'this is no database, but a text of some length'.repeat(100);
+  await writeFile(join(state, 'sparsenas.db'), content);
   const { code, text } = await runOnce(['--state-dir', state, '--listen', '127.0.0.1:0']);
   assert.equal(code, 1);
   assert.match(text, /sparsenas\.db|database/);
-  assert.ok((await readdir(state)).includes('sparsenas.db'));
+  assert.equal(await readFile(join(state, 'sparsenas.db'), 'utf8'), content);
 });
 
 test('wrong settings and options are refused', async () => {
@@ -82,7 +83,8 @@ test('a token is asked for when one is set', async () => {
   const other = new Daemon(join(d.folder, 'with-token'), ['--config', config]);
   await mkdir(other.folder);
   await other.start();
-  assert.equal((await other.call('/jobs')).status, 401);
+  for (const headers of [{}, { Authorization: 'Bearer a-token-of-other-length' }, { Authorization: 'Basic a-token-of-some-length' }])
+    assert.equal((await other.call('/jobs', { headers })).status, 401);
   assert.equal((await other.call('/jobs', { headers: { Authorization: 'Bearer a-token-of-some-length' } })).status, 200);
   assert.equal(await other.end(), 0);
 });
@@ -106,10 +108,18 @@ test('images are registered from allowed folders, and damaged ones refused', asy
   assert.ok(bad.status === 400 || bad.status === 422, said);
   assert.match(said, /train-labels-idx1-ubyte/);
 
-  // a link that leads out
+  // links that lead out: of the folder, and of one file
   const out = join(allowed, 'out');
   execFileSync('ln', ['-s', images, out]);
   assert.equal((await d.post('/datasets', { name: 'out', path: out, format: 'idx' })).status, 400);
+  const mixed = join(allowed, 'mixed');
+  await mkdir(mixed);
+  for (const f of await readdir(images)) await copyFile(join(images, f), join(mixed, f));
+  await rm(join(mixed, 't10k-labels-idx1-ubyte.gz'));
+  execFileSync('ln', ['-s', join(images, 't10k-labels-idx1-ubyte.gz'), mixed]);
+  const linked = await d.post('/datasets', { name: 'mixed', path: mixed, format: 'idx' });
+  assert.equal(linked.status, 400);
+  assert.match(await linked.text(), /t10k-labels-idx1-ubyte/);
 
   // damaged after it was registered: the job says why
   execFileSync('truncate', ['-s', '10000', join(path, 'train-images-idx3-ubyte.gz')]);
@@ -137,15 +147,20 @@ test('a full disk pauses jobs, and they go on by themselves', async (t) => {
     const id = await other.submit({ ...smallSpec(1), epochs: 4000 });
     await other.until(id, (j) => j.supernet.step > 0);
     const fill = join(disk, 'fill');
-    execFileSync('sh', ['-c', 'dd if=/dev/zero of="$1" bs=1M 2>/dev/null || true', 'sh', fill]);
-    const job = await other.until(id, (j) => j.state === 'paused');
-    assert.equal(job.paused_by, 'disk');
-    assert.equal((await other.call('/readyz')).status, 503);
-    assert.ok([503, 507].includes((await other.post('/jobs', smallSpec(1))).status));
-    assert.equal((await other.call(`/jobs/${id}`)).status, 200);
-    await rm(fill);
-    await other.until(id, (j) => j.state === 'running' && j.progress.step > job.supernet.step);
-    assert.equal((await other.call('/readyz')).status, 200);
+    // Less room than is wanted, but nothing fails yet; then none at all.
+    for (const left of [8, 0]) {
+      const free = Number(execFileSync('df', ['-m', '--output=avail', disk], { encoding: 'utf8' }).split('\n')[1]);
+      const count = left > 0 ? [`count=${free - left}`] : [];
+      execFileSync('sh', ['-c', 'dd if=/dev/zero bs=1M "$@" 2>/dev/null || true', 'sh', `of=${fill}`, ...count]);
+      const job = await other.until(id, (j) => j.state === 'paused');
+      assert.equal(job.paused_by, 'disk');
+      assert.equal((await other.call('/readyz')).status, 503);
+      assert.ok([503, 507].includes((await other.post('/jobs', smallSpec(1))).status));
+      assert.equal((await other.call(`/jobs/${id}`)).status, 200);
+      await rm(fill);
+      await other.until(id, (j) => j.state === 'running' && j.progress.step > job.supernet.step);
+      assert.equal((await other.call('/readyz')).status, 200);
+    }
     assert.equal(await other.end(), 0);
   } finally {
     await other.end('SIGKILL');

@@ -1,8 +1,9 @@
 // Proves that the dashboard shows a real job of a real daemon in a real
 // browser: it appears when submitted, its progress and phases move without a
-// reload, its front and its answers come, a refusal stands at the field that
-// it names, and a restarted daemon is found again; all that without an error on
-// the console and without anything that the content security policy refuses.
+// reload, its curves and its front are drawn, its answers come, a refusal
+// stands at the field that it names, a job obeys the buttons, and a restarted
+// daemon is found again; all that without an error on the console and without
+// anything that the content security policy refuses.
 //
 // Skipped (exit code 77) without Chromium, playwright-core or Fashion-MNIST.
 import assert from 'node:assert/strict';
@@ -130,10 +131,53 @@ async function submit(spec) {
   return JSON.parse(text).id;
 }
 
+/**
+ * The pixels of a chart in the page's accent colour: how many, and how far they
+ * reach, in CSS pixels of the canvas.
+ * @param {any} canvas
+ */
+function accentOf(canvas) {
+  return canvas.evaluate((/** @type {HTMLCanvasElement} */ c) => {
+    const probe = document.createElement('i');
+    probe.style.color = 'var(--accent)';
+    document.body.append(probe);
+    const [r, g, b] = (getComputedStyle(probe).color.match(/\d+/g) ?? []).map(Number);
+    probe.remove();
+    const { data } = /** @type {CanvasRenderingContext2D} */ (c.getContext('2d')).getImageData(0, 0, c.width, c.height);
+    const found = { pixels: 0, left: c.width, right: -1, rows: /** @type {number[]} */ ([]) };
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i] !== r || data[i + 1] !== g || data[i + 2] !== b || data[i + 3] !== 255) continue;
+      const x = (i / 4) % c.width;
+      if (x > found.right) found.rows = [];
+      found.pixels++;
+      found.left = Math.min(found.left, x);
+      found.right = Math.max(found.right, x);
+      if (x === found.right) found.rows.push(Math.floor(i / 4 / c.width));
+    }
+    const scale = c.width / c.clientWidth;
+    const y = found.rows.reduce((s, v) => s + v, 0) / found.rows.length;
+    return { pixels: found.pixels, left: found.left / scale, right: found.right / scale, y: y / scale, width: c.clientWidth };
+  });
+}
+
+/** Notes every pair of phase and step that the page shows. @param {any} page */
+function watchSteps(page) {
+  return page.evaluate(() => {
+    const seen = /** @type {any} */ (window).shownSteps = new Set();
+    const look = () => {
+      const phase = document.querySelector('.phases .now span')?.textContent;
+      const step = [...document.querySelectorAll('.numbers.now div')].find((e) => e.firstChild?.textContent === 'step');
+      if (phase && step) seen.add(`${phase} ${step.lastChild?.textContent}`);
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+  });
+}
+
 test('a job is shown live, from its submission to its answers', { timeout: RUN_MS }, async () => {
   const { page, wrong } = await openPage();
   await page.getByText('No job yet.').first().waitFor();
 
+  await watchSteps(page);
   const id = await submit(SPEC);
   await page.locator('nav .job', { hasText: 'browser test' }).waitFor();
   await page.locator('main h2', { hasText: 'browser test' }).waitFor();
@@ -150,6 +194,28 @@ test('a job is shown live, from its submission to its answers', { timeout: RUN_M
   assert.equal(await page.locator('.targets tbody tr').count(), 3);
   await page.getByText('accuracy, hold-out').waitFor();
   assert.ok(await page.locator('.log li').count() > 0, 'the log is empty');
+
+  // The page was never loaded anew, and moved within the phase of training.
+  const steps = await page.evaluate(() => [.../** @type {any} */ (window).shownSteps]);
+  const training = steps.filter((/** @type {string} */ s) => s.startsWith('train '));
+  assert.ok(training.length >= 3, `the shown steps stood still: ${steps.join(', ')}`);
+
+  for (const name of ['Loss', 'Accuracy']) {
+    const figure = page.locator('figure', { hasText: name });
+    assert.match(await figure.locator('.last').textContent(), /\d/);
+    const drawn = await accentOf(figure.locator('canvas'));
+    assert.ok(drawn.right - drawn.left > drawn.width / 2, `the curve of the ${name} is not drawn: ${JSON.stringify(drawn)}`);
+  }
+
+  // The front's slowest is the last mark of the scatter; pointed at, it says so.
+  const scatter = page.locator('section[aria-label="Front"] canvas');
+  await scatter.scrollIntoViewIfNeeded();
+  const marks = await accentOf(scatter);
+  assert.ok(marks.pixels > 20, `the front is not drawn: ${JSON.stringify(marks)}`);
+  const box = await scatter.boundingBox();
+  await page.mouse.move(box.x + marks.right - 3, box.y + marks.y);
+  assert.equal(await page.locator('.tip code').textContent(), front.items.at(-1).arch);
+  await page.locator('.tip', { hasText: 'on the front' }).waitFor();
   assert.deepEqual(wrong, []);
   await page.context().close();
 });
@@ -164,7 +230,14 @@ test('a slower latency never has a worse answer on the page', async () => {
       e.value = e[to];
       e.dispatchEvent(new Event('input', { bubbles: true }));
     }, end);
-    return (await (await asked).json()).items[0]?.accuracy ?? 0;
+    const [best] = (await (await asked).json()).items;
+    const answer = page.locator('section[aria-label="Best answer"]');
+    if (!best) await answer.getByText('No architecture is that fast').waitFor();
+    else {
+      await answer.locator('p.arch code', { hasText: best.arch }).waitFor();
+      await answer.getByText(`${(100 * best.accuracy).toFixed(2)}\u202f%`).first().waitFor();
+    }
+    return best?.accuracy ?? 0;
   };
   const least = await accuracyAt('min');
   const most = await accuracyAt('max');
@@ -194,9 +267,13 @@ test('the page finds a restarted daemon again, and what happened since', { timeo
   await page.getByText('connection lost', { exact: false }).waitFor();
   await startDaemon(new URL(base).host);
   await page.getByText('live', { exact: true }).waitFor({ timeout: 30000 });
-  await submit({ ...SPEC, name: 'after the restart' });
+  await submit({ ...SPEC, name: 'after the restart', epochs: 40 });
   await page.locator('nav .job', { hasText: 'after the restart' }).waitFor();
   await page.locator('nav .job', { hasText: 'after the restart' }).click();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.locator('.state.paused').waitFor({ timeout: 30000 });
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.locator('.state.running').waitFor({ timeout: 30000 });
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();
   await page.locator('.state.cancelled').waitFor({ timeout: 30000 });
