@@ -1,6 +1,7 @@
 /* The training step: loss falls with every way of teaching; weights are bitwise
  * the same with one worker and with two; weights, momentum and the step's
- * number are all that a replay needs; training that diverges says so.
+ * number are all that a replay needs; after the first steps nothing allocates;
+ * training that diverges says so.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +200,23 @@ static void replay_is_the_unbroken_run(void **state)
     }
 }
 
+/* What the allocator has handed out, and primitives made, are the same after
+ * ten more steps of the sandwich. */
+static void a_step_allocates_nothing(void **state)
+{
+    struct bench b;
+    bench_init(&b, 2, SN_SAMPLE_SANDWICH, SN_TRAINER_TEACH_LARGEST);
+    train(&b, 0, 3);
+    const struct mallinfo2 before = mallinfo2();
+    const size_t primitives = sn_compute_primitives(b.compute);
+    train(&b, 3, 10);
+    const struct mallinfo2 after = mallinfo2();
+    assert_int_equal(after.uordblks, before.uordblks);
+    assert_int_equal(after.hblkhd, before.hblkhd);
+    assert_int_equal(sn_compute_primitives(b.compute), primitives);
+    bench_close(&b);
+}
+
 static void divergence_names_the_rate(void **state)
 {
     struct bench b;
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test(loss_falls_with_a_fixed_teacher),
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(replay_is_the_unbroken_run),
+        cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(divergence_names_the_rate),
         cmocka_unit_test(odd_batches_are_refused),
     };
