@@ -128,15 +128,17 @@ static void register_dataset(struct sn_request *rq, json_t *body,
     const char *path =
         sn_json_get_string(body, "", "path", true, 4000, problem);
     const char *format =
-        sn_json_get_string(body, "", "format", false, 16, problem);
+        sn_json_get_string(body, "", "format", false, 64, problem);
+    const struct sn_dataset_format *found = sn_dataset_format_at(0);
+    struct sn_error err;
     if (name != NULL && !name_is_good(name))
         sn_problem_at(problem, "/name",
                       "takes letters, digits, '.', '_' and '-', and starts "
                       "with a letter or digit");
     if (path != NULL && path[0] != '/')
         sn_problem_at(problem, "/path", "must be an absolute path");
-    if (format != NULL && strcmp(format, "idx") != 0)
-        sn_problem_at(problem, "/format", "must be \"idx\"");
+    if (format != NULL && sn_dataset_format_find(format, &found, &err) != SN_OK)
+        sn_problem_at(problem, err.pointer, "%s", err.message);
     if (problem->status != 0)
         return;
     struct registration *r = calloc(1, sizeof *r);
@@ -147,8 +149,7 @@ static void register_dataset(struct sn_request *rq, json_t *body,
     r->rq = rq;
     snprintf(r->name, sizeof r->name, "%s", name);
     sn_request_ref(rq);
-    host->dataset_register(host->self, name, path,
-                           format != NULL ? format : "idx", registered, r);
+    host->dataset_register(host->self, name, path, found->name, registered, r);
 }
 
 void sn_post_dataset(struct sn_request *rq)

@@ -31,7 +31,8 @@ struct sn_job_view {
 };
 
 struct sn_dataset_view {
-    const char *name, *path, *format; /* "idx" */
+    const char *name, *path;
+    const char *format; /* a name of sn_dataset_format_at() */
     struct sn_dataset_info info;
     bool builtin, available;
     const char *problem; /* when not available */

@@ -11,7 +11,7 @@
 #include "daemon/log.h"
 #include "storage/files.h"
 
-enum { MAX_SETS = 256 };
+enum { MAX_SETS = 256, BODY_MAX = 64 };
 static const char builtin_name[] = "fashion-mnist";
 
 struct set {
@@ -47,8 +47,8 @@ static struct set *find(struct sn_datasets *d, const char *name)
 
 /* Takes a reference when the set is open. */
 static enum sn_err look(struct sn_datasets *d, const char *name,
-                        char path[PATH_MAX], const struct sn_dataset **ret,
-                        struct sn_error *err)
+                        char path[PATH_MAX], const char **ret_format,
+                        const struct sn_dataset **ret, struct sn_error *err)
 {
     enum sn_err code = SN_OK;
     pthread_mutex_lock(&d->lock);
@@ -59,6 +59,7 @@ static enum sn_err look(struct sn_datasets *d, const char *name,
                             name);
     } else {
         strcpy(path, set->path);
+        *ret_format = set->view.format;
         set->refs += set->open != NULL;
         *ret = set->open;
     }
@@ -98,12 +99,13 @@ enum sn_err sn_datasets_acquire(struct sn_datasets *d, const char *name,
                                 struct sn_error *err)
 {
     char path[PATH_MAX];
+    const char *format;
     const struct sn_dataset *data;
     struct sn_dataset *opened;
     pthread_mutex_lock(&d->opening);
-    enum sn_err code = look(d, name, path, &data, err);
+    enum sn_err code = look(d, name, path, &format, &data, err);
     if (code == SN_OK && data == NULL) {
-        code = sn_dataset_open_idx(path, &opened, err);
+        code = sn_dataset_open(format, path, &opened, err);
         if (code == SN_OK)
             code = keep(d, name, opened, err);
         data = opened;
@@ -141,7 +143,9 @@ static void sweep(struct sn_datasets *d)
 
 /* ---- the list ---- */
 
-static struct set *set_new(const char *name, const char *path, bool builtin)
+/* format: of the engine's table, or another text that stays. */
+static struct set *set_new(const char *name, const char *path,
+                           const char *format, bool builtin)
 {
     struct set *set = calloc(1, sizeof *set);
     if (set == NULL)
@@ -152,7 +156,7 @@ static struct set *set_new(const char *name, const char *path, bool builtin)
     set->view = (struct sn_dataset_view){
         .name = set->name,
         .path = set->path,
-        .format = "idx",
+        .format = format,
         .builtin = builtin,
         .problem = set->problem,
     };
@@ -228,6 +232,7 @@ struct registration {
     struct sn_datasets *d;
     char name[SN_NAME_MAX], path[PATH_MAX];
     char real[PATH_MAX];
+    const struct sn_dataset_format *format;
     struct sn_dataset_info info;
     struct sn_error error;
     bool is_new;
@@ -263,24 +268,19 @@ static bool is_allowed(const struct sn_datasets *d, const char *real)
 }
 
 /* No file of the set may be a link that leads out of its folder. */
-static enum sn_err check_files(const char *folder, struct sn_error *err)
+static enum sn_err check_files(const struct sn_dataset_format *format,
+                               const char *folder, struct sn_error *err)
 {
-    static const char *const stems[] = {
-        "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
-    static const char *const suffixes[] = {"", ".gz"};
-    for (int i = 0; i < 8; i++) {
+    for (const char *const *file = format->files; *file != NULL; file++) {
         char path[PATH_MAX + 64], real[PATH_MAX];
         struct stat st;
-        snprintf(path, sizeof path, "%s/%s%s", folder, stems[i / 2],
-                 suffixes[i % 2]);
+        snprintf(path, sizeof path, "%s/%s", folder, *file);
         if (realpath(path, real) == NULL)
             continue; /* what is missing is told by opening the set */
         if (!is_below(real, folder) || stat(real, &st) < 0 ||
             !S_ISREG(st.st_mode))
             return sn_error_at(err, SN_ERR_INVALID, "/path",
-                               "%s%s is no plain file of that folder",
-                               stems[i / 2], suffixes[i % 2]);
+                               "%s is no plain file of that folder", *file);
     }
     return SN_OK;
 }
@@ -300,9 +300,9 @@ static void look_at_folder(void *arg)
                           "the daemon's setting [datasets] allowed");
         return;
     }
-    if (check_files(r->real, &r->error) != SN_OK)
+    if (check_files(r->format, r->real, &r->error) != SN_OK)
         return;
-    if (sn_dataset_open_idx(r->real, &data, &r->error) != SN_OK) {
+    if (sn_dataset_open(r->format->name, r->real, &data, &r->error) != SN_OK) {
         snprintf(r->error.pointer, sizeof r->error.pointer, "/path");
         return;
     }
@@ -331,23 +331,45 @@ static void on_written(void *arg, const struct sn_written *result)
     sn_mailbox_post(r->d->box, on_stored, r);
 }
 
+/* A row's body: {"format": "idx"}. */
+static void print_body(const char *format, char ret[BODY_MAX])
+{
+    snprintf(ret, BODY_MAX, "{\"format\": \"%s\"}", format);
+}
+
+/* The format that a row's body names; one of a later version is unknown here,
+ * which opening the set will say. */
+static const char *format_of(const char *body)
+{
+    const struct sn_dataset_format *format;
+    char text[BODY_MAX];
+    for (size_t i = 0; (format = sn_dataset_format_at(i)) != NULL; i++) {
+        print_body(format->name, text);
+        if (body != NULL && strcmp(body, text) == 0)
+            return format->name;
+    }
+    return "unknown";
+}
+
 static void on_looked(void *arg)
 {
     struct registration *r = arg;
+    char body[BODY_MAX];
     struct sn_datasets *d = r->d;
     if (r->error.code == SN_OK && find(d, r->name) != NULL)
         sn_error_at(&r->error, SN_ERR_CONFLICT, "/name",
                     "there is a data set \"%s\" already", r->name);
     if (r->error.code == SN_OK)
-        append(d, set_new(r->name, r->real, false), &r->error);
+        append(d, set_new(r->name, r->real, r->format->name, false), &r->error);
     if (r->error.code != SN_OK) {
         finish(r);
         return;
     }
+    print_body(r->format->name, body);
     struct sn_resource row = {
         .kind = SN_RESOURCE_DATASET,
         .name = r->name,
-        .body = "{\"format\": \"idx\"}",
+        .body = body,
         .path = r->real,
     };
     struct sn_write write = {.done = on_written, .arg = r};
@@ -363,12 +385,12 @@ void sn_datasets_register(struct sn_datasets *d, const char *name,
                           sn_host_done done, void *arg)
 {
     struct registration *r = calloc(1, sizeof *r);
+    const struct sn_dataset_format *found = NULL;
     struct sn_error err = {0};
     if (r == NULL)
         sn_error_set(&err, SN_ERR_NOMEM, "out of memory");
-    else if (strcmp(format, "idx") != 0)
-        sn_error_at(&err, SN_ERR_INVALID, "/format",
-                    "the one format that is read is \"idx\"");
+    else if (sn_dataset_format_find(format, &found, &err) != SN_OK)
+        found = NULL; /* err says which there are */
     else if (strlen(name) >= SN_NAME_MAX || !sn_files_is_plain_name(name))
         sn_error_at(&err, SN_ERR_INVALID, "/name", "not a name");
     else if (strlen(path) >= PATH_MAX || path[0] != '/')
@@ -378,6 +400,7 @@ void sn_datasets_register(struct sn_datasets *d, const char *name,
                     "there is a data set \"%s\" already", name);
     if (err.code == SN_OK) {
         *r = (struct registration){.d = d, .done = done, .arg = arg};
+        r->format = found;
         strcpy(r->name, name);
         strcpy(r->path, path);
         sn_offload_submit(d->files, look_at_folder, on_looked, r, &err);
@@ -460,7 +483,8 @@ static bool on_row(void *arg, const struct sn_resource *row)
     struct registration *r = calloc(1, sizeof *r);
     if (r == NULL || strlen(row->name) >= SN_NAME_MAX ||
         strlen(row->path) >= PATH_MAX ||
-        append(d, set_new(row->name, row->path, false), &err) != SN_OK) {
+        append(d, set_new(row->name, row->path, format_of(row->body), false),
+               &err) != SN_OK) {
         free(r);
         return true;
     }
@@ -493,7 +517,9 @@ static void add_builtin(struct sn_datasets *d, const char *path)
                "name", builtin_name, "path", path, NULL);
         return;
     }
-    if (append(d, set_new(builtin_name, path, true), &err) != SN_OK)
+    if (append(d,
+               set_new(builtin_name, path, sn_dataset_format_at(0)->name, true),
+               &err) != SN_OK)
         return;
     inspect(d, builtin_name, &info, &err);
     show(find(d, builtin_name), &info, &err);

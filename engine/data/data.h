@@ -28,12 +28,33 @@ struct sn_dataset_info {
     float std[SN_MAX_IMAGE_CHANNELS];
 };
 
-/* Reads the four IDX files of the MNIST family (plain or .gz):
- * {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] in `dir`. Bounds-checked: a
- * truncated or corrupt file is SN_ERR_CORRUPT naming the file and the fault.
- * ret owned by the caller. */
-enum sn_err sn_dataset_open_idx(const char *dir, struct sn_dataset **ret,
-                                struct sn_error *err);
+/* A format that data sets are read in:
+ *
+ *   idx       the MNIST family's four files, plain or .gz:
+ *             {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]
+ *   cifar10   data_batch_{1..5}.bin, test_batch.bin, here or in
+ *             cifar-10-batches-bin/
+ *   cifar100  train.bin, test.bin (fine labels), here or in cifar-100-binary/
+ *   npy       {train,test}_{images,labels}.npy
+ */
+struct sn_dataset_format {
+    const char *name;
+    const char *const *files; /* all that may be read, below the folder; NULL
+                                 ends the list */
+};
+
+/* The i-th format, NULL past the last; the first is the default. */
+const struct sn_dataset_format *sn_dataset_format_at(size_t i);
+/* SN_ERR_INVALID at "/format", naming all formats, when there is none such. */
+enum sn_err sn_dataset_format_find(const char *name,
+                                   const struct sn_dataset_format **ret,
+                                   struct sn_error *err);
+
+/* Reads the files of `format` in `dir`. Bounds-checked: a truncated or corrupt
+ * file is SN_ERR_CORRUPT naming the file and the fault; a sound one of a kind
+ * that is not read is SN_ERR_INVALID. ret owned by the caller. */
+enum sn_err sn_dataset_open(const char *format, const char *dir,
+                            struct sn_dataset **ret, struct sn_error *err);
 void sn_dataset_free(struct sn_dataset *data); /* NULL is fine */
 void sn_dataset_info(const struct sn_dataset *data,
                      struct sn_dataset_info *ret);

@@ -2,104 +2,60 @@
 #include "engine/data/dataset.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
-#include "engine/data/idx.h"
+#include "engine/data/format.h"
 
-enum { MAX_SIDE = 4096 };
-#define MAX_BYTES ((uint64_t)4 << 30) /* of all pixels together */
+/* The formats, the default first: whoever names one asks this table. */
+static const struct sn_format *const formats[] = {
+    &sn_format_idx, &sn_format_cifar10, &sn_format_cifar100, &sn_format_npy};
+enum { FORMATS = sizeof formats / sizeof formats[0] };
 
-/* Reads the first that exists of "<dir>/<stem>-idx<rank>-ubyte[.gz]". */
-static enum sn_err read_first(const char *dir, const char *stem, int lo_rank,
-                              int hi_rank, uint64_t max_bytes,
-                              struct sn_idx *ret, struct sn_error *err)
+const struct sn_dataset_format *sn_dataset_format_at(size_t i)
 {
-    char path[PATH_MAX];
-    for (int rank = lo_rank; rank <= hi_rank; rank++) {
-        for (int gz = 0; gz < 2; gz++) {
-            int n = snprintf(path, sizeof path, "%s/%s-idx%d-ubyte%s", dir,
-                             stem, rank, gz ? ".gz" : "");
-            if (n < 0 || (size_t)n >= sizeof path)
-                return sn_error_set(err, SN_ERR_INVALID,
-                                    "the folder's path is too long");
-            struct sn_error why = {0}; /* of a name that need not be there */
-            enum sn_err rc = sn_idx_read(path, max_bytes, ret, &why);
-            if (rc == SN_ERR_NOTFOUND)
-                continue;
-            if (rc != SN_OK)
-                return sn_error_set(err, rc, "%s", why.message);
-            if (ret->rank >= lo_rank && ret->rank <= hi_rank)
-                return SN_OK;
-            free(ret->data);
-            return sn_error_set(err, SN_ERR_CORRUPT,
-                                "%s: %d dimensions, not %d", path, ret->rank,
-                                rank);
+    return i < FORMATS ? &formats[i]->is : NULL;
+}
+
+static enum sn_err find(const char *name, const struct sn_format **ret,
+                        struct sn_error *err)
+{
+    char list[128] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < FORMATS; i++) {
+        if (strcmp(formats[i]->is.name, name) == 0) {
+            *ret = formats[i];
+            return SN_OK;
         }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s\"%s\"",
+                              i == 0             ? ""
+                              : i == FORMATS - 1 ? " or "
+                                                 : ", ",
+                              formats[i]->is.name);
     }
-    return sn_error_set(err, SN_ERR_NOTFOUND,
-                        "no file %s/%s-idx%d-ubyte, nor with .gz", dir, stem,
-                        lo_rank);
+    return sn_error_at(err, SN_ERR_INVALID, "/format", "must be %s", list);
 }
 
-/* The shape of images [n, h, w] or [n, h, w, 3]. */
-static enum sn_err check_shape(const char *stem, const struct sn_idx *idx,
-                               struct sn_dataset_info *ret,
-                               struct sn_error *err)
+enum sn_err sn_dataset_format_find(const char *name,
+                                   const struct sn_dataset_format **ret,
+                                   struct sn_error *err)
 {
-    uint32_t channels = idx->rank == 4 ? idx->dim[3] : 1;
-    if (idx->rank == 4 && channels != 3)
-        return sn_error_set(err, SN_ERR_CORRUPT,
-                            "%s: images of 4 dimensions are [n, h, w, 3], the "
-                            "last is %" PRIu32,
-                            stem, channels);
-    if (idx->dim[1] > MAX_SIDE || idx->dim[2] > MAX_SIDE)
-        return sn_error_set(err, SN_ERR_TOOLARGE,
-                            "%s: images of %" PRIu32 " x %" PRIu32
-                            " pixels, over %d",
-                            stem, idx->dim[1], idx->dim[2], MAX_SIDE);
-    ret->channels = (int)channels;
-    ret->height = (int)idx->dim[1];
-    ret->width = (int)idx->dim[2];
-    return SN_OK;
-}
-
-/* Reads "<which>-images" and "<which>-labels", which must agree. */
-static enum sn_err read_pair(const char *dir, const char *which,
-                             uint64_t max_bytes, struct sn_images *ret,
-                             struct sn_dataset_info *ret_shape,
-                             struct sn_error *err)
-{
-    char stem[32];
-    struct sn_idx images, labels;
-    snprintf(stem, sizeof stem, "%s-images", which);
-    enum sn_err rc = read_first(dir, stem, 3, 4, max_bytes, &images, err);
-    if (rc != SN_OK)
-        return rc;
-    rc = check_shape(stem, &images, ret_shape, err);
-    if (rc != SN_OK)
-        goto err_after_images;
-    snprintf(stem, sizeof stem, "%s-labels", which);
-    rc = read_first(dir, stem, 1, 1, UINT32_MAX, &labels, err);
-    if (rc != SN_OK)
-        goto err_after_images;
-    if (labels.dim[0] != images.dim[0]) {
-        rc = sn_error_set(err, SN_ERR_CORRUPT,
-                          "%s: %" PRIu32 " labels for %" PRIu32 " images", stem,
-                          labels.dim[0], images.dim[0]);
-        goto err_after_labels;
-    }
-    *ret = (struct sn_images){images.dim[0], images.data, labels.data};
-    return SN_OK;
-
-err_after_labels:
-    free(labels.data);
-err_after_images:
-    free(images.data);
+    const struct sn_format *format;
+    enum sn_err rc = find(name, &format, err);
+    if (rc == SN_OK)
+        *ret = &format->is;
     return rc;
+}
+
+void sn_format_interleave(const uint8_t *planes, size_t channels, size_t pixels,
+                          uint8_t *ret)
+{
+    for (size_t c = 0; c < channels; c++)
+        for (size_t p = 0; p < pixels; p++)
+            ret[p * channels + c] = planes[c * pixels + p];
 }
 
 static int highest_label(const struct sn_images *images)
@@ -161,43 +117,60 @@ static enum sn_err checksum(struct sn_dataset *data, struct sn_error *err)
     return SN_OK;
 }
 
-static enum sn_err read_both(const char *dir, struct sn_dataset *data,
-                             struct sn_error *err)
+static enum sn_err count_classes(const struct sn_format *format,
+                                 const char *dir, struct sn_dataset *data,
+                                 struct sn_error *err)
 {
-    struct sn_dataset_info *info = &data->info, test = {0};
-    enum sn_err rc =
-        read_pair(dir, "train", MAX_BYTES, &data->train, info, err);
-    if (rc != SN_OK)
-        return rc;
-    uint64_t left = MAX_BYTES - data->train.n * image_bytes(info);
-    rc = read_pair(dir, "t10k", left, &data->test, &test, err);
-    if (rc != SN_OK)
-        return rc;
-    if (test.channels != info->channels || test.height != info->height ||
-        test.width != info->width)
-        return sn_error_set(err, SN_ERR_CORRUPT,
-                            "training images are %d x %d x %d, test images "
-                            "%d x %d x %d",
-                            info->height, info->width, info->channels,
-                            test.height, test.width, test.channels);
-    info->train = data->train.n;
-    info->test = data->test.n;
     /* labels are bytes, so at most 256 classes: below SN_MAX_CLASSES */
     int a = highest_label(&data->train), b = highest_label(&data->test);
-    info->classes = 1 + (a > b ? a : b);
-    if (info->classes < 2)
+    data->info.classes = format->classes;
+    if (format->classes == 0)
+        data->info.classes = 1 + (a > b ? a : b);
+    if (data->info.classes < 2)
         return sn_error_set(err, SN_ERR_INVALID,
                             "%s: all images have the same label", dir);
     return SN_OK;
 }
 
-enum sn_err sn_dataset_open_idx(const char *dir, struct sn_dataset **ret,
-                                struct sn_error *err)
+static enum sn_err read_both(const struct sn_format *format, const char *dir,
+                             struct sn_dataset *data, struct sn_error *err)
 {
+    struct sn_dataset_info *info = &data->info;
+    struct sn_shape train, test;
+    enum sn_err rc = format->read(dir, false, SN_DATASET_MAX_BYTES,
+                                  &data->train, &train, err);
+    if (rc != SN_OK)
+        return rc;
+    info->channels = train.channels;
+    info->height = train.height;
+    info->width = train.width;
+    uint64_t left = SN_DATASET_MAX_BYTES - data->train.n * image_bytes(info);
+    rc = format->read(dir, true, left, &data->test, &test, err);
+    if (rc != SN_OK)
+        return rc;
+    if (test.channels != train.channels || test.height != train.height ||
+        test.width != train.width)
+        return sn_error_set(err, SN_ERR_CORRUPT,
+                            "training images are %d x %d x %d, test images "
+                            "%d x %d x %d",
+                            train.height, train.width, train.channels,
+                            test.height, test.width, test.channels);
+    info->train = data->train.n;
+    info->test = data->test.n;
+    return count_classes(format, dir, data, err);
+}
+
+enum sn_err sn_dataset_open(const char *format, const char *dir,
+                            struct sn_dataset **ret, struct sn_error *err)
+{
+    const struct sn_format *reader;
+    enum sn_err rc = find(format, &reader, err);
+    if (rc != SN_OK)
+        return rc;
     struct sn_dataset *data = calloc(1, sizeof *data);
     if (data == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a data set");
-    enum sn_err rc = read_both(dir, data, err);
+    rc = read_both(reader, dir, data, err);
     if (rc != SN_OK)
         goto err_after_alloc;
     measure(data);

@@ -1,22 +1,18 @@
 #include "engine/data/idx.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
+
+#include "engine/data/file.h"
 
 /* No deflate stream grows by more than this (258 bytes from two bits). */
 #define DEFLATE_MAX_RATIO 1032u
 
 /* A file that gives its bytes inflated where they are compressed. */
 struct source {
-    const char *path;
-    int fd;
-    uint64_t size;
+    struct sn_file file;
     bool gzip;
     z_stream z;
     size_t at, filled; /* unread part of buffer, when not gzip */
@@ -26,45 +22,24 @@ struct source {
 static enum sn_err corrupt(const struct source *src, struct sn_error *err,
                            const char *why)
 {
-    return sn_error_set(err, SN_ERR_CORRUPT, "%s: %s", src->path, why);
+    return sn_error_set(err, SN_ERR_CORRUPT, "%s: %s", src->file.path, why);
 }
 
 /* Reads the file's next bytes into the buffer; *ret_n is 0 at its end. */
 static enum sn_err fill(struct source *src, size_t *ret_n, struct sn_error *err)
 {
-    ssize_t n;
-    do
-        n = read(src->fd, src->buffer, sizeof src->buffer);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return sn_error_errno(err, errno, "%s: reading", src->path);
-    *ret_n = (size_t)n;
-    return SN_OK;
+    return sn_file_read(&src->file, src->buffer, sizeof src->buffer, ret_n,
+                        err);
 }
 
 static enum sn_err source_open(struct source *src, const char *path,
                                struct sn_error *err)
 {
-    struct stat st;
-    enum sn_err rc;
-    src->path = path;
+    enum sn_err rc = sn_file_open(path, &src->file, err);
+    if (rc != SN_OK)
+        return rc;
     src->gzip = false;
     src->at = 0;
-    /* not to hang on a pipe before its kind is known */
-    src->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (src->fd < 0 && errno == ENOENT)
-        return sn_error_set(err, SN_ERR_NOTFOUND, "%s: no such file", path);
-    if (src->fd < 0)
-        return sn_error_errno(err, errno, "%s: opening", path);
-    if (fstat(src->fd, &st) != 0) {
-        rc = sn_error_errno(err, errno, "%s: looking at it", path);
-        goto err_after_open;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        rc = corrupt(src, err, "not a regular file");
-        goto err_after_open;
-    }
-    src->size = (uint64_t)st.st_size;
     rc = fill(src, &src->filled, err);
     if (rc != SN_OK)
         goto err_after_open;
@@ -82,7 +57,7 @@ static enum sn_err source_open(struct source *src, const char *path,
     return SN_OK;
 
 err_after_open:
-    close(src->fd);
+    sn_file_close(&src->file);
     return rc;
 }
 
@@ -90,7 +65,7 @@ static void source_close(struct source *src)
 {
     if (src->gzip)
         inflateEnd(&src->z);
-    close(src->fd);
+    sn_file_close(&src->file);
 }
 
 static enum sn_err read_plain(struct source *src, uint8_t *to, size_t want,
@@ -158,7 +133,7 @@ static enum sn_err read_gzip(struct source *src, uint8_t *to, size_t want,
             z = inflateReset(&src->z);
         if (z == Z_MEM_ERROR)
             return sn_error_set(err, SN_ERR_NOMEM, "%s: no memory to inflate",
-                                src->path);
+                                src->file.path);
         if (z != Z_OK && z != Z_BUF_ERROR)
             return corrupt(src, err, "the gzip data is damaged");
     }
@@ -189,7 +164,7 @@ static enum sn_err read_header(struct source *src, uint64_t max_bytes,
     idx->rank = head[3];
     if (idx->rank < 1 || idx->rank > SN_IDX_MAX_RANK)
         return sn_error_set(err, SN_ERR_CORRUPT, "%s: %d dimensions, not 1-%d",
-                            src->path, idx->rank, SN_IDX_MAX_RANK);
+                            src->file.path, idx->rank, SN_IDX_MAX_RANK);
     size_t want = 4 * (size_t)idx->rank;
     rc = source_read(src, head + 4, want, &got, err);
     if (rc != SN_OK)
@@ -205,11 +180,12 @@ static enum sn_err read_header(struct source *src, uint64_t max_bytes,
             return corrupt(src, err, "one of its dimensions is 0");
         if (bytes > max_bytes / idx->dim[i])
             return sn_error_set(err, SN_ERR_TOOLARGE,
-                                "%s: holds over %llu bytes", src->path,
+                                "%s: holds over %llu bytes", src->file.path,
                                 (unsigned long long)max_bytes);
         bytes *= idx->dim[i];
     }
-    uint64_t most = src->gzip ? src->size * DEFLATE_MAX_RATIO : src->size;
+    uint64_t most =
+        src->gzip ? src->file.size * DEFLATE_MAX_RATIO : src->file.size;
     if (bytes > most)
         return corrupt(src, err, "shorter than its header says");
     idx->bytes = (size_t)bytes;
@@ -224,7 +200,7 @@ static enum sn_err read_body(struct source *src, struct sn_idx *idx,
     idx->data = malloc(idx->bytes);
     if (idx->data == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "%s: no memory for %zu bytes",
-                            src->path, idx->bytes);
+                            src->file.path, idx->bytes);
     enum sn_err rc = source_read(src, idx->data, idx->bytes, &got, err);
     if (rc == SN_OK && got < idx->bytes)
         rc = corrupt(src, err, "shorter than its header says");

@@ -87,7 +87,7 @@ enum sn_err bench_images_init(struct bench_images *images, uint32_t train,
     for (int j = 0; j < FILES && rc == SN_OK; j++)
         rc = put_file(dir, j, j < 2 ? train + HOLDOUT : TEST, err);
     if (rc == SN_OK)
-        rc = sn_dataset_open_idx(dir, &images->data, err);
+        rc = sn_dataset_open("idx", dir, &images->data, err);
     if (rc == SN_OK)
         rc = sn_view_new(images->data, 1, HOLDOUT, 0, &images->view, err);
     remove_all(dir);

@@ -131,7 +131,7 @@ static struct sn_dataset *open_set(const char *dir)
 {
     struct sn_dataset *data = NULL;
     struct sn_error err;
-    if (sn_dataset_open_idx(dir, &data, &err) != SN_OK)
+    if (sn_dataset_open("idx", dir, &data, &err) != SN_OK)
         fail_msg("%s", err.message);
     return data;
 }
@@ -140,7 +140,7 @@ static void assert_refused(const char *dir, enum sn_err code, const char *word)
 {
     struct sn_dataset *data = NULL;
     struct sn_error err = {0};
-    enum sn_err rc = sn_dataset_open_idx(dir, &data, &err);
+    enum sn_err rc = sn_dataset_open("idx", dir, &data, &err);
     if (rc != code || strstr(err.message, word) == NULL)
         fail_msg("%s: \"%s\", without \"%s\"", sn_err_name(rc), err.message,
                  word);

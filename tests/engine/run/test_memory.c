@@ -65,7 +65,7 @@ static int run_small(const char *dir, double *ret_grown, double *ret_forecast)
     const struct sn_callbacks callbacks = {.checkpoint = take_checkpoint};
     double before = peak_bytes();
 
-    if (sn_dataset_open_idx(dir, &data, &err) != SN_OK)
+    if (sn_dataset_open("idx", dir, &data, &err) != SN_OK)
         return 1;
     sn_dataset_info(data, &info);
     small_spec(&spec);

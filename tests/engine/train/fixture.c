@@ -73,7 +73,7 @@ void sn_small_set_init(struct sn_small_set *set, uint32_t train, uint32_t test)
     assert_non_null(mkdtemp(set->dir));
     put_part(set->dir, "train", train, 0);
     put_part(set->dir, "t10k", test, 1);
-    if (sn_dataset_open_idx(set->dir, &set->data, &err) != SN_OK)
+    if (sn_dataset_open("idx", set->dir, &set->data, &err) != SN_OK)
         fail_msg("%s", err.message);
 }
 
