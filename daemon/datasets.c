@@ -99,7 +99,7 @@ enum sn_err sn_datasets_acquire(struct sn_datasets *d, const char *name,
                                 struct sn_error *err)
 {
     char path[PATH_MAX];
-    const char *format;
+    const char *format = NULL;
     const struct sn_dataset *data;
     struct sn_dataset *opened;
     pthread_mutex_lock(&d->opening);

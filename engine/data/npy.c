@@ -205,8 +205,8 @@ static enum sn_err read_lengths(struct sn_npy *npy, uint32_t *ret_text,
 static enum sn_err read_header(struct sn_npy *npy, struct sn_error *err)
 {
     char buffer[MAX_HEADER];
-    uint32_t length;
-    uint64_t before;
+    uint32_t length = 0;
+    uint64_t before = 0;
     struct header header = {.fortran = false};
     enum sn_err rc = read_lengths(npy, &length, &before, err);
     if (rc != SN_OK)

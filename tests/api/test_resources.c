@@ -498,6 +498,12 @@ static void test_datasets(void **state)
              400);
     assert_int_equal(json_array_size(json_object_get(o, "errors")), 4);
     json_decref(o);
+    o = call(*state, "POST", "/api/v1/datasets", "",
+             "{\"name\":\"x\",\"path\":\"/x\",\"format\":\"png\"}", 400);
+    json_t *error = json_array_get(json_object_get(o, "errors"), 0);
+    assert_string_equal(text(error, "pointer"), "/format");
+    assert_non_null(strstr(text(error, "detail"), "\"idx\", \"cifar10\""));
+    json_decref(o);
 }
 
 static void test_meta(void **state)

@@ -2,13 +2,13 @@
 // code that is not 0 and nothing damaged: a second daemon on the state folder, a
 // port in use, a folder that cannot be written, settings and options that are
 // wrong; and that damaged images are refused with the file named while the
-// daemon serves, and a full disk pauses jobs until there is room.
+// daemon serves, whatever their format, and a full disk pauses jobs until there is room.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, images, makeFolder, runOnce, smallSpec } from './harness.mjs';
+import { Daemon, images, makeFolder, runOnce, sleep, smallSpec } from './harness.mjs';
 
 /** @type {Daemon} */
 let d;
@@ -87,6 +87,52 @@ test('a token is asked for when one is set', async () => {
     assert.equal((await other.call('/jobs', { headers })).status, 401);
   assert.equal((await other.call('/jobs', { headers: { Authorization: 'Bearer a-token-of-some-length' } })).status, 200);
   assert.equal(await other.end(), 0);
+});
+
+/** A small CIFAR-10 as its archive unpacks. @param {string} folder */
+async function putCifar10(folder) {
+  const inside = join(folder, 'cifar-10-batches-bin');
+  await mkdir(inside, { recursive: true });
+  for (const name of ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch']) {
+    const file = Buffer.alloc(40 * 3073);
+    for (let i = 0; i < file.length; i++) file[i] = i % 3073 === 0 ? (i / 3073) % 10 : (i * 7) % 251;
+    await writeFile(join(inside, `${name}.bin`), file);
+  }
+  return inside;
+}
+
+test('CIFAR-10 is registered, fits a job, and is there after a restart; an unknown format is refused', async () => {
+  const path = join(allowed, 'cifar');
+  const inside = await putCifar10(path);
+  const unknown = await d.post('/datasets', { name: 'cifar', path, format: 'png' });
+  assert.equal(unknown.status, 400);
+  const { errors } = await unknown.json();
+  assert.equal(errors[0].pointer, '/format');
+  for (const format of ['idx', 'cifar10', 'cifar100', 'npy']) assert.ok(JSON.stringify(errors).includes(format), format);
+  for (const format of [undefined, 'idx', 'cifar100', 'npy'])
+    assert.equal((await d.post('/datasets', { name: 'cifar', path, format })).status, 400, format);
+
+  const reply = await d.post('/datasets', { name: 'cifar', path, format: 'cifar10' });
+  assert.equal(reply.status, 201, await reply.text());
+  const set = await d.get('/datasets/cifar');
+  const { format, channels, height, width, classes, train, test: held } = set;
+  assert.deepEqual({ format, channels, height, width, classes, train, held },
+    { format: 'cifar10', channels: 3, height: 32, width: 32, classes: 10, train: 200, held: 40 });
+  const spec = { dataset: 'cifar', space: 'mbv3-cifar', train: { holdout: 64 } };
+  const dry = await d.post('/jobs?dry_run=true', spec);
+  assert.equal(dry.status, 200, await dry.text());
+
+  assert.equal(await d.end(), 0);
+  await d.start();
+  for (let tries = 0; tries < 200 && !(await d.get('/datasets/cifar')).available; tries++) await sleep(50);
+  assert.deepEqual(await d.get('/datasets/cifar'), set);
+
+  // a link that leads out, in the archive's folder
+  await rm(join(inside, 'test_batch.bin'));
+  execFileSync('ln', ['-s', '/etc/passwd', join(inside, 'test_batch.bin')]);
+  const linked = await d.post('/datasets', { name: 'linked', path, format: 'cifar10' });
+  assert.equal(linked.status, 400);
+  assert.match(await linked.text(), /test_batch\.bin is no plain file/);
 });
 
 test('images are registered from allowed folders, and damaged ones refused', async () => {
