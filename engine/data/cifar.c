@@ -106,7 +106,7 @@ static enum sn_err append(const struct version *v, const char *path,
 {
     uint8_t record[MAX_LABELS + IMAGE];
     struct sn_file file;
-    uint32_t n;
+    uint32_t n = 0;
     enum sn_err rc = sn_file_open(path, &file, err);
     if (rc != SN_OK)
         return rc;

@@ -136,7 +136,7 @@ static enum sn_err read_both(const struct sn_format *format, const char *dir,
                              struct sn_dataset *data, struct sn_error *err)
 {
     struct sn_dataset_info *info = &data->info;
-    struct sn_shape train, test;
+    struct sn_shape train = {0}, test = {0};
     enum sn_err rc = format->read(dir, false, SN_DATASET_MAX_BYTES,
                                   &data->train, &train, err);
     if (rc != SN_OK)

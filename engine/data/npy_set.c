@@ -72,8 +72,8 @@ static enum sn_err read_images(const char *path, uint64_t max_bytes,
                                struct sn_shape *ret_shape, struct sn_error *err)
 {
     struct sn_npy npy;
-    struct sn_shape shape;
-    bool planes;
+    struct sn_shape shape = {0};
+    bool planes = false;
     enum sn_err rc = sn_npy_open(path, &npy, err);
     if (rc != SN_OK)
         return rc;
@@ -161,7 +161,7 @@ static enum sn_err read_split(const char *dir, bool test, uint64_t max_bytes,
     char path[PATH_MAX];
     const char *which = test ? "test" : "train";
     struct sn_images images = {0};
-    struct sn_shape shape;
+    struct sn_shape shape = {0};
     int n = snprintf(path, sizeof path, "%s/%s_images.npy", dir, which);
     if (n < 0 || (size_t)n >= sizeof path)
         return sn_error_set(err, SN_ERR_INVALID,
