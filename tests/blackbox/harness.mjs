@@ -155,6 +155,7 @@ export class Daemon {
    * @returns {AsyncGenerator<{id: number, type: string, job: string | null, data: any}>} */
   async *events(query = '', lastId = -1) {
     const stop = new AbortController();
+    const late = setTimeout(() => stop.abort(new Error(`no event comes any more:\n${this.said}`)), PATIENCE_MS);
     const reply = await fetch(`${this.base}/api/v1/events${query}`, {
       headers: lastId >= 0 ? { 'Last-Event-ID': String(lastId) } : {},
       signal: stop.signal,
@@ -169,12 +170,14 @@ export class Daemon {
         for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n')) {
           const event = parseEvent(text.slice(0, at));
           text = text.slice(at + 2);
+          late.refresh();
           if (event) yield event;
         }
       }
     } catch (err) {
       if (!(err instanceof TypeError)) throw err; // the connection broke
     } finally {
+      clearTimeout(late);
       stop.abort();
     }
   }
