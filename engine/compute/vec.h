@@ -128,6 +128,24 @@ SN_INLINE vec act_of(const enum sn_cact act, vec t)
     }
 }
 
+/* n of them, in registers: the kind is told apart once. */
+SN_INLINE void act_all(const int n, enum sn_cact act, vec *v)
+{
+    if (act == SN_CACT_RELU) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_RELU, v[i]);
+    } else if (act == SN_CACT_HSWISH) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_HSWISH, v[i]);
+    } else if (act == SN_CACT_HSIGMOID) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_HSIGMOID, v[i]);
+    }
+}
+
 /* act'(t) */
 SN_INLINE vec slope_of(const enum sn_cact act, vec t)
 {
