@@ -216,6 +216,9 @@ static enum sn_err open_api(struct sn_daemon *d, struct sn_error *err)
                    .request_ms = (unsigned)c->request_seconds * 1000,
                    .body = (size_t)c->max_body_kib * 1024},
     };
+    if (access(c->web_root, R_OK) < 0)
+        sn_log(SN_LOG_WARN, "daemon", "the dashboard is not here", "web_root",
+               c->web_root, NULL);
     sn_daemon_fill_host(d);
     enum sn_err code = sn_api_new(&d->loop, &d->host, &config, &d->api, err);
     if (code != SN_OK)

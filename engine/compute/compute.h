@@ -125,7 +125,7 @@ void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
                               const float *x, const float *dy,
                               float *dw /* plain, += */);
 
-/* ---- depthwise k x k, pad k/2, stride 1 or 2 ----
+/* ---- depthwise k x k, pad k/2, stride 1 or 2 (backward: fused passes) ----
  * The input is used as act(x * scale[c] + shift[c]) when scale is not NULL
  * (the BN before it, folded into the load); weights are tap-major packed
  * [k*k][Cp]. */
@@ -140,17 +140,6 @@ void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
 void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
                    const float *scale, const float *shift, enum sn_cact in_act,
                    const float *packed, float *y, float *ret_sums);
-void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
-                 const float *packed, const float *bias, enum sn_cact act,
-                 float *y);
-/* dz: gradient of the depthwise input after its activation. */
-void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
-                         const float *dy, const float *packed, float *dz);
-void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
-                            const float *x, const float *scale,
-                            const float *shift, enum sn_cact in_act,
-                            const float *dy, float *ret_packed_dw);
-
 /* ---- the first half of a block, for inference ----
  * y = act(depthwise(act(conv(x) + expand_bias)) + depth_bias), square planes;
  * the tensor between is never stored. expand_w NULL: the depthwise takes x
@@ -161,8 +150,7 @@ struct sn_half_block {
     const float *x; /* [n, in, size, size] */
     const float *expand_w, *expand_bias;
     const float *depth_w, *depth_bias;
-    float *y;      /* [n, mid, out, out] */
-    float *pooled; /* NULL, or [n][Cp]: y's mean over each plane */
+    float *y; /* [n, mid, out, out] */
 };
 void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s);
 

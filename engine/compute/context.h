@@ -39,6 +39,8 @@ struct sn_cx {
 float *sn_cx_scratch(struct sn_cx *cx, size_t floats);
 /* The same apart from it, for operands of an operator that needs scratch. */
 float *sn_cx_operands(struct sn_cx *cx, size_t floats);
+/* Whether a 1x1 convolution is oneDNN's rather than our kernel's. */
+bool sn_conv1_is_wide(const struct sn_conv1 *s);
 /* Keeps the first error. */
 void sn_cx_fail(struct sn_cx *cx, const struct sn_error *error);
 

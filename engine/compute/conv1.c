@@ -2,21 +2,13 @@
 #include "engine/compute/context.h"
 #include "engine/compute/primitives.h"
 
-/* Which of the two is quicker, measured on one core (bench-kernels): oneDNN,
- * which blocks for the caches, where the sum over the inputs is long, and for
- * the weight gradients of wide layers; else ours. */
-#define LEAST_FORWARD_INPUTS 1000
-#define LEAST_WEIGHTS_CHANNELS 640
+/* From this many channels on oneDNN, which blocks for the caches over both
+ * sums, wins, also what it costs to make its operands whole (bench-kernels). */
+#define WIDE_CHANNELS 640
 
-static bool onednn_forward(const struct sn_conv1 *s)
+bool sn_conv1_is_wide(const struct sn_conv1 *s)
 {
-    return s->h * s->w > 1 && s->i >= LEAST_FORWARD_INPUTS;
-}
-
-static bool onednn_weights(const struct sn_conv1 *s)
-{
-    return s->h * s->w > 1 &&
-           (s->i >= LEAST_WEIGHTS_CHANNELS || s->o >= LEAST_WEIGHTS_CHANNELS);
+    return s->h * s->w > 1 && (s->i >= WIDE_CHANNELS || s->o >= WIDE_CHANNELS);
 }
 
 size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o)
@@ -88,7 +80,7 @@ void sn_conv1_infer(struct sn_cx *cx, const struct sn_conv1 *s, const float *x,
 void sn_conv1_forward(struct sn_cx *cx, const struct sn_conv1 *s,
                       const float *x, const float *packed_fwd, float *y)
 {
-    if (onednn_forward(s))
+    if (sn_conv1_is_wide(s))
         sn_primitives_forward(cx, s, x, packed_fwd, y);
     else
         sn_conv1_infer(cx, s, x, packed_fwd, NULL, SN_CACT_NONE, NULL, y);
@@ -106,7 +98,7 @@ void sn_conv1_backward_weights(struct sn_cx *cx, const struct sn_conv1 *s,
                                const float *x, const float *dy,
                                float *ret_packed_dw)
 {
-    if (onednn_weights(s)) {
+    if (sn_conv1_is_wide(s)) {
         sn_primitives_weights(cx, s, x, dy, ret_packed_dw);
         return;
     }

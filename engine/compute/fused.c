@@ -1,15 +1,5 @@
 /* Fused passes of 1x1 convolutions: our kernel, or oneDNN for wide ones. */
 #include "engine/compute/context.h"
-#include "engine/compute/primitives.h"
-
-/* From this many channels on oneDNN, which blocks for the caches over both
- * sums, wins more than it costs to make the operands whole (bench-kernels). */
-#define WIDE_CHANNELS 640
-
-static bool wide(const struct sn_conv1 *s)
-{
-    return (s->i >= WIDE_CHANNELS || s->o >= WIDE_CHANNELS) && s->h * s->w > 1;
-}
 
 static size_t floats_of(const struct sn_cx *cx, const struct sn_conv1 *s, int c)
 {
@@ -37,8 +27,7 @@ static void wide_forward(struct sn_cx *cx, const struct sn_conv1 *s,
     float *made = ret_in ? ret_in : sn_cx_operands(cx, floats_of(cx, s, s->i));
     if (!made)
         return;
-    sn_primitives_forward(cx, s, whole_source(cx, &from, in, made), packed_fwd,
-                          y);
+    sn_conv1_forward(cx, s, whole_source(cx, &from, in, made), packed_fwd, y);
     sn_bn_sums(cx, &to, y, ret_sums);
 }
 
@@ -49,7 +38,6 @@ static void wide_backward(struct sn_cx *cx, const struct sn_conv1 *s,
 {
     const struct sn_plane from = {s->n, s->i, s->h * s->w};
     const struct sn_plane to = {s->n, s->o, s->h * s->w};
-    const struct sn_conv1 turned = {s->n, s->o, s->i, s->h, s->w};
     const size_t x_floats = floats_of(cx, s, s->i);
     float *made = sn_cx_operands(cx, x_floats + floats_of(cx, s, s->o));
     if (!made)
@@ -60,8 +48,8 @@ static void wide_backward(struct sn_cx *cx, const struct sn_conv1 *s,
         cx->k->gradient_apply(&to, dy, made + x_floats);
         d = made + x_floats;
     }
-    sn_primitives_weights(cx, s, x, d, ret_packed_dw);
-    sn_primitives_forward(cx, &turned, d, packed_bwd, out->dx);
+    sn_conv1_backward_weights(cx, s, x, d, ret_packed_dw);
+    sn_conv1_backward_data(cx, s, d, packed_bwd, out->dx);
     if (out->through)
         sn_bn_backward_sums(cx, &from, in->u, out->mean, in->scale, in->shift,
                             in->act, NULL, NULL, out->dx, out->dx,
@@ -77,7 +65,7 @@ void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
     const int hw = s->h * s->w;
     const struct sn_fused_forward f = {s->n,       hw,     s->i, s->o,    *in,
                                        packed_fwd, ret_in, y,    ret_sums};
-    if (wide(s)) {
+    if (sn_conv1_is_wide(s)) {
         wide_forward(cx, s, in, packed_fwd, ret_in, y, ret_sums);
         return;
     }
@@ -96,7 +84,7 @@ void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
     const int hw = s->h * s->w;
     const struct sn_fused_backward f = {
         s->n, hw, s->i, s->o, *in, *dy, packed_bwd, *out, ret_packed_dw};
-    if (wide(s)) {
+    if (sn_conv1_is_wide(s)) {
         wide_backward(cx, s, in, dy, packed_bwd, out, ret_packed_dw);
         return;
     }

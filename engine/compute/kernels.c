@@ -9,7 +9,6 @@ void SN_KERNEL(sn_kernels_fill)(struct sn_kernels *k)
     SN_KERNEL(sn_kernels_fused)(k);
     SN_KERNEL(sn_kernels_stem)(k);
     SN_KERNEL(sn_kernels_depthwise)(k);
-    SN_KERNEL(sn_kernels_depthwise_weights)(k);
     SN_KERNEL(sn_kernels_norm)(k);
     SN_KERNEL(sn_kernels_vector)(k);
     SN_KERNEL(sn_kernels_block)(k);

@@ -88,16 +88,10 @@ struct sn_kernels {
     size_t (*dw_scratch)(const struct sn_dw *s);
     void (*dw_pack)(int c, int k, const float *w, float *ret);
     void (*dw_unpack_add)(int c, int k, const float *packed, float *dw);
-    /* bias and sums may be NULL; act is the output's. */
+    /* sums may be NULL */
     void (*dw_forward)(const struct sn_dw *s, const float *x,
                        const struct sn_affine *in, const float *packed,
-                       const float *bias, enum sn_cact act, float *scratch,
-                       float *y, float *ret_sums);
-    void (*dw_data)(const struct sn_dw *s, const float *dy, const float *packed,
-                    float *scratch, float *dz);
-    void (*dw_weights)(const struct sn_dw *s, const float *x,
-                       const struct sn_affine *in, const float *dy,
-                       float *scratch, float *ret_dw);
+                       float *scratch, float *y, float *ret_sums);
 
     size_t (*fused_scratch)(int n, int hw, int i, int o);
     void (*fused_forward)(const struct sn_fused_forward *f, float *scratch);
@@ -166,7 +160,6 @@ void SN_KERNEL(sn_kernels_fused)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_depthwise_backward)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_stem)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k);
-void SN_KERNEL(sn_kernels_depthwise_weights)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_norm)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_vector)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_block)(struct sn_kernels *k);

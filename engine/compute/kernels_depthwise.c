@@ -62,16 +62,21 @@ SN_INLINE void tile(const int rows, const int columns, const int kw,
         for (int kx = 0; kx < kw; kx++)
             w[kx] = p->w[ky * kw + kx];
 #pragma GCC unroll 2
-        for (int r = 0; r < rows; r++)
-            meet(columns, kw, stride, in + (ky + r * stride) * p->line, w,
-                 a[r]);
+        for (int r = 0; r < rows; r++) {
+            const int y = (row + r) * stride + ky;
+            if (y >= p->low && y < p->high)
+                meet(columns, kw, stride, in + (ky + r * stride) * p->line, w,
+                     a[r]);
+        }
     }
     float *y = p->y + row * p->y_line + column * p->y_step;
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
+        act_all(columns, p->act, a[r]);
 #pragma GCC unroll 16
         for (int t = 0; t < columns; t++)
             store(y + r * p->y_line + t * p->y_step, a[r][t]);
+    }
 }
 
 #define SN_CASE(t)                                     \
@@ -155,62 +160,9 @@ static void dw_unpack_add(int c, int k, const float *packed, float *dw)
             dw[i * k * k + t] += packed[t * cp + i];
 }
 
-SN_INLINE void act_plane(const enum sn_cact act, float *y, int hw, ivec lanes)
-{
-    for (int i = 0; i < hw; i++, y += SN_B)
-        store(y, keep(lanes, act_of(act, load(y))));
-}
-
-/* What a forward does plane by plane. */
-struct forward {
-    const struct sn_dw *s;
-    const struct sn_affine *in;
-    const vec *w;
-    vec bias;
-    enum sn_cact act;
-    int c, oh, ow, pad;
-    float *frame;
-    struct sums *sums; /* may be NULL */
-};
-
-static void activate(const struct forward *f, float *y, int pixels)
-{
-    const ivec lanes = lanes_of(f->s->c, f->c);
-    if (f->act == SN_CACT_RELU)
-        act_plane(SN_CACT_RELU, y, pixels, lanes);
-    else if (f->act == SN_CACT_HSWISH)
-        act_plane(SN_CACT_HSWISH, y, pixels, lanes);
-    else if (f->act == SN_CACT_HSIGMOID)
-        act_plane(SN_CACT_HSIGMOID, y, pixels, lanes);
-}
-
-static void forward_plane(const struct forward *f, const float *x, float *y)
-{
-    const struct sn_dw *s = f->s;
-    frame_copy(f->frame, x, s->h, s->w, f->pad, f->in, f->c);
-    const struct plane p = {
-        .in = f->frame,
-        .line = (ptrdiff_t)(s->w + 2 * f->pad) * SN_B,
-        .w = f->w,
-        .kh = s->k,
-        .kw = s->k,
-        .rows = f->oh,
-        .columns = f->ow,
-        .bias = f->bias,
-        .y = y,
-        .y_line = (ptrdiff_t)f->ow * SN_B,
-        .y_step = SN_B,
-    };
-    SN_KERNEL(sn_depthwise_plane)(s->stride, &p);
-    activate(f, y, f->oh * f->ow);
-    if (f->sums)
-        sums_add(f->sums, y, f->oh * f->ow);
-}
-
 static void dw_forward(const struct sn_dw *s, const float *x,
                        const struct sn_affine *in, const float *packed,
-                       const float *bias, enum sn_cact act, float *scratch,
-                       float *y, float *ret_sums)
+                       float *scratch, float *y, float *ret_sums)
 {
     const int cb = blocks_of(s->c), cp = cb * SN_B, pad = s->k / 2;
     const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
@@ -221,23 +173,15 @@ static void dw_forward(const struct sn_dw *s, const float *x,
         vec w[SN_MOST_TAPS];
         for (int t = 0; t < s->k * s->k; t++)
             w[t] = load(packed + t * cp + c * SN_B);
+        struct plane p = plane_forward(scratch, s->h, s->w, s->k, s->stride, w);
         struct sums sums = {0};
-        struct forward f = {
-            .s = s,
-            .in = in,
-            .w = w,
-            .bias = load_or_zero(bias, c * SN_B),
-            .act = act,
-            .c = c,
-            .oh = oh,
-            .ow = ow,
-            .pad = pad,
-            .frame = scratch,
-            .sums = ret_sums ? &sums : NULL,
-        };
         for (int n = 0; n < s->n; n++) {
             ptrdiff_t image = (ptrdiff_t)n * cb + c;
-            forward_plane(&f, x + image * x_plane, y + image * y_plane);
+            p.y = y + image * y_plane;
+            frame_copy(scratch, x + image * x_plane, s->h, s->w, pad, in, c);
+            SN_KERNEL(sn_depthwise_plane)(s->stride, &p);
+            if (ret_sums)
+                sums_add(&sums, p.y, oh * ow);
         }
         if (ret_sums)
             sums_finish(&sums, ret_sums, c, cp);
@@ -286,6 +230,8 @@ static int parity_plane(const struct sn_dw *s, const float *packed, int c,
     *ret = (struct plane){
         .in = frame + v.offset * line + (ptrdiff_t)h.offset * SN_B,
         .line = line,
+        .low = s->k / 2 - v.offset,
+        .high = s->k / 2 - v.offset + strided(s->h, s->stride),
         .w = w,
         .kh = v.count,
         .kw = h.count,
@@ -307,35 +253,10 @@ void SN_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
             w += parity_plane(s, packed, c, ry, rx, frame, w, ret++);
 }
 
-static void dw_data(const struct sn_dw *s, const float *dy, const float *packed,
-                    float *scratch, float *dz)
-{
-    const int cb = blocks_of(s->c), pad = s->k / 2;
-    const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
-    frame_clear(scratch, oh, ow, pad);
-    for (int c = 0; c < cb; c++) {
-        struct plane parity[4];
-        vec w[SN_MOST_TAPS];
-        SN_KERNEL(sn_depthwise_parities)(s, packed, c, scratch, w, parity);
-        for (int n = 0; n < s->n; n++) {
-            ptrdiff_t image = (ptrdiff_t)n * cb + c;
-            float *to = dz + image * s->h * s->w * SN_B;
-            frame_copy(scratch, dy + image * oh * ow * SN_B, oh, ow, pad, NULL,
-                       c);
-            for (int i = 0; i < s->stride * s->stride; i++) {
-                int ry = i / s->stride, rx = i % s->stride;
-                parity[i].y = to + ((ptrdiff_t)ry * s->w + rx) * SN_B;
-                SN_KERNEL(sn_depthwise_plane)(1, &parity[i]);
-            }
-        }
-    }
-}
-
 void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k)
 {
     k->dw_scratch = dw_scratch;
     k->dw_pack = dw_pack;
     k->dw_unpack_add = dw_unpack_add;
     k->dw_forward = dw_forward;
-    k->dw_data = dw_data;
 }

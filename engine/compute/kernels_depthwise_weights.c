@@ -91,37 +91,3 @@ void SN_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t)
         {[3] = taps_3_2, [5] = taps_5_2, [7] = taps_7_2}};
     by_size[stride - 1][k](*t);
 }
-
-static void dw_weights(const struct sn_dw *s, const float *x,
-                       const struct sn_affine *in, const float *dy,
-                       float *scratch, float *ret_dw)
-{
-    const int cb = blocks_of(s->c), cp = cb * SN_B, pad = s->k / 2;
-    const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
-    frame_clear(scratch, s->h, s->w, pad);
-    for (int c = 0; c < cb; c++) {
-        vec sum[SN_MOST_TAPS] = {{0}};
-        for (int n = 0; n < s->n; n++) {
-            ptrdiff_t image = (ptrdiff_t)n * cb + c;
-            frame_copy(scratch, x + image * s->h * s->w * SN_B, s->h, s->w, pad,
-                       in, c);
-            struct taps t = {
-                .in = scratch,
-                .line = (ptrdiff_t)(s->w + 2 * pad) * SN_B,
-                .dy = dy + image * oh * ow * SN_B,
-                .dy_line = (ptrdiff_t)ow * SN_B,
-                .oh = oh,
-                .ow = ow,
-                .sum = sum,
-            };
-            SN_KERNEL(sn_depthwise_taps)(s->k, s->stride, &t);
-        }
-        for (int t = 0; t < s->k * s->k; t++)
-            store(ret_dw + t * cp + c * SN_B, sum[t]);
-    }
-}
-
-void SN_KERNEL(sn_kernels_depthwise_weights)(struct sn_kernels *k)
-{
-    k->dw_weights = dw_weights;
-}

@@ -47,29 +47,32 @@ SN_INLINE struct chunk chunk_at(const struct chunk *size, int n, int hw,
     };
 }
 
-/* One operand's chunk: where it starts, and the strides of images and blocks
- * (those of pixels are SN_B). */
-struct operand {
-    const float *p;
-    ptrdiff_t image, block;
+/* Where a chunk of an operand is, in floats from the operand's start, and the
+ * strides of images and blocks (those of pixels are SN_B). */
+struct place {
+    ptrdiff_t at, image, block;
 };
 
-/* The place of a chunk in a whole tensor of `blocks` channel blocks. */
-SN_INLINE struct operand in_tensor(const float *tensor, const struct chunk *c,
-                                   int blocks, int hw)
+/* Inside a whole tensor of `blocks` channel blocks. */
+SN_INLINE struct place in_tensor(const struct chunk *c, int blocks, int hw)
 {
     const ptrdiff_t plane = (ptrdiff_t)hw * SN_B;
-    return (struct operand){tensor + c->image * blocks * plane +
-                                (ptrdiff_t)c->row * SN_B,
-                            blocks * plane, plane};
+    return (struct place){c->image * blocks * plane + (ptrdiff_t)c->row * SN_B,
+                          blocks * plane, plane};
 }
 
-SN_INLINE struct operand in_scratch(const float *scratch, const struct chunk *c,
-                                    int blocks)
+/* Alone, in scratch. */
+SN_INLINE struct place in_scratch(const struct chunk *c, int blocks)
 {
     const ptrdiff_t run = (ptrdiff_t)c->rows * SN_B;
-    return (struct operand){scratch, blocks * run, run};
+    return (struct place){0, blocks * run, run};
 }
+
+/* A chunk as it is read. */
+struct operand {
+    const float *p;
+    struct place at;
+};
 
 /* The run of image i and block b of a chunk. */
 SN_INLINE struct run run_of(const struct chunk *c, int i, int b, int blocks,
@@ -84,34 +87,64 @@ SN_INLINE struct run run_of(const struct chunk *c, int i, int b, int blocks,
     };
 }
 
-/* The source's chunk: where it lies if it is plain, else made at `at`. */
+/* The source's chunk: where it lies if it is plain, else made at `at` of `to`.
+ */
 static struct operand make_source(const struct sn_source *s,
                                   const struct chunk *c, int blocks, int hw,
-                                  struct operand at, float *to)
+                                  struct place at, float *to)
 {
-    if (source_is_plain(s))
-        return in_tensor(s->u, c, blocks, hw);
+    if (source_is_plain(s)) {
+        at = in_tensor(c, blocks, hw);
+        return (struct operand){s->u + at.at, at};
+    }
+    to += at.at;
     for (int i = 0; i < c->images; i++)
         for (int b = 0; b < blocks; b++) {
             struct run run = run_of(c, i, b, blocks, hw);
             source_make(s, &run, to + i * at.image + b * at.block);
         }
-    return at;
+    return (struct operand){to, at};
 }
 
 static struct operand make_gradient(const struct sn_gradient *d,
                                     const struct chunk *c, int blocks, int hw,
-                                    float *scratch)
+                                    float *to)
 {
+    struct place at = d->p ? in_scratch(c, blocks) : in_tensor(c, blocks, hw);
     if (!d->p)
-        return in_tensor(d->g, c, blocks, hw);
-    struct operand at = in_scratch(scratch, c, blocks);
+        return (struct operand){d->g + at.at, at};
     for (int i = 0; i < c->images; i++)
         for (int b = 0; b < blocks; b++) {
             struct run run = run_of(c, i, b, blocks, hw);
-            gradient_make(d, &run, scratch + i * at.image + b * at.block);
+            gradient_make(d, &run, to + i * at.image + b * at.block);
         }
-    return at;
+    return (struct operand){to, at};
+}
+
+/* A chunk of y [blocks of o] = x [i] * w, plus `add`, which lies as y does. */
+static void product(const struct chunk *c, int hw, int i, int o,
+                    const struct operand *x, const float *w, const float *add,
+                    float *y)
+{
+    const struct place at = in_tensor(c, blocks_of(o), hw);
+    const struct sn_gemm g = {
+        .groups = c->images,
+        .rows = c->rows,
+        .i = i,
+        .o = o,
+        .x_group = x->at.image,
+        .x_block = x->at.block,
+        .y_group = at.image,
+        .y_block = at.block,
+        .x_row = SN_B,
+        .y_row = SN_B,
+        .x = x->p,
+        .w = w,
+        .residual = add ? add + at.at : NULL,
+        .y = y + at.at,
+        .act = SN_CACT_NONE,
+    };
+    SN_KERNEL(sn_gemm)(&g);
 }
 
 /* Scratch: the statistics of every block, then the two operands' chunks. */
@@ -148,34 +181,13 @@ static void add_sums(const struct sn_fused_forward *f, const struct chunk *c,
 static void forward_chunk(const struct sn_fused_forward *f,
                           const struct chunk *c, float *scratch)
 {
-    const int ib = blocks_of(f->i), ob = blocks_of(f->o);
-    struct operand x, at;
-    float *to = scratch;
-    if (f->ret_in) {
-        at = in_tensor(f->ret_in, c, ib, f->hw);
-        to = f->ret_in + (at.p - f->ret_in);
-    } else {
-        at = in_scratch(scratch, c, ib);
-    }
-    x = make_source(&f->in, c, ib, f->hw, at, to);
-    struct operand y = in_tensor(f->y, c, ob, f->hw);
-    const struct sn_gemm g = {
-        .groups = c->images,
-        .rows = c->rows,
-        .i = f->i,
-        .o = f->o,
-        .x_group = x.image,
-        .x_block = x.block,
-        .y_group = y.image,
-        .y_block = y.block,
-        .x_row = SN_B,
-        .y_row = SN_B,
-        .x = x.p,
-        .w = f->w,
-        .y = f->y + (y.p - f->y),
-        .act = SN_CACT_NONE,
-    };
-    SN_KERNEL(sn_gemm)(&g);
+    const int ib = blocks_of(f->i);
+    const struct operand x =
+        f->ret_in
+            ? make_source(&f->in, c, ib, f->hw, in_tensor(c, ib, f->hw),
+                          f->ret_in)
+            : make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), scratch);
+    product(c, f->hw, f->i, f->o, &x, f->w, NULL, f->y);
 }
 
 static void fused_forward(const struct sn_fused_forward *f, float *scratch)
@@ -211,19 +223,19 @@ static void backward_chunk(const struct sn_fused_backward *f,
                            const struct chunk *c, float *scratch)
 {
     const int ib = blocks_of(f->i), ob = blocks_of(f->o);
-    struct operand d = make_gradient(&f->dy, c, ob, f->hw, scratch);
-    float *made = scratch + (ptrdiff_t)c->images * c->rows * ob * SN_B;
-    struct operand x =
-        make_source(&f->in, c, ib, f->hw, in_scratch(made, c, ib), made);
-    const struct sn_gemm_weights gw = {
+    const struct operand d = make_gradient(&f->dy, c, ob, f->hw, scratch);
+    scratch += (ptrdiff_t)c->images * c->rows * ob * SN_B;
+    const struct operand x =
+        make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), scratch);
+    const struct sn_gemm_weights g = {
         .groups = c->images,
         .rows = c->rows,
         .i = f->i,
         .o = f->o,
-        .x_group = x.image,
-        .x_block = x.block,
-        .y_group = d.image,
-        .y_block = d.block,
+        .x_group = x.at.image,
+        .x_block = x.at.block,
+        .y_group = d.at.image,
+        .y_block = d.at.block,
         .x_row = SN_B,
         .y_row = SN_B,
         .x = x.p,
@@ -231,28 +243,8 @@ static void backward_chunk(const struct sn_fused_backward *f,
         .dw = f->dw,
         .add = c->image > 0 || c->row > 0,
     };
-    SN_KERNEL(sn_gemm_weights)(&gw);
-
-    struct operand y = in_tensor(f->out.dx, c, ib, f->hw);
-    const ptrdiff_t at = y.p - f->out.dx;
-    const struct sn_gemm g = {
-        .groups = c->images,
-        .rows = c->rows,
-        .i = f->o,
-        .o = f->i,
-        .x_group = d.image,
-        .x_block = d.block,
-        .y_group = y.image,
-        .y_block = y.block,
-        .x_row = SN_B,
-        .y_row = SN_B,
-        .x = d.p,
-        .w = f->w,
-        .residual = f->out.add ? f->out.add + at : NULL,
-        .y = f->out.dx + at,
-        .act = SN_CACT_NONE,
-    };
-    SN_KERNEL(sn_gemm)(&g);
+    SN_KERNEL(sn_gemm_weights)(&g);
+    product(c, f->hw, f->o, f->i, &d, f->w, f->out.add, f->out.dx);
 }
 
 static void fused_backward(const struct sn_fused_backward *f, float *scratch)

@@ -80,36 +80,7 @@ void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
     const struct sn_affine in = {scale, shift, in_act};
     float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
     if (scratch)
-        cx->k->dw_forward(s, x, &in, packed, NULL, SN_CACT_NONE, scratch, y,
-                          ret_sums);
-}
-
-void sn_dw_infer(struct sn_cx *cx, const struct sn_dw *s, const float *x,
-                 const float *packed, const float *bias, enum sn_cact act,
-                 float *y)
-{
-    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
-    if (scratch)
-        cx->k->dw_forward(s, x, NULL, packed, bias, act, scratch, y, NULL);
-}
-
-void sn_dw_backward_data(struct sn_cx *cx, const struct sn_dw *s,
-                         const float *dy, const float *packed, float *dz)
-{
-    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
-    if (scratch)
-        cx->k->dw_data(s, dy, packed, scratch, dz);
-}
-
-void sn_dw_backward_weights(struct sn_cx *cx, const struct sn_dw *s,
-                            const float *x, const float *scale,
-                            const float *shift, enum sn_cact in_act,
-                            const float *dy, float *ret_packed_dw)
-{
-    const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
-    if (scratch)
-        cx->k->dw_weights(s, x, &in, dy, scratch, ret_packed_dw);
+        cx->k->dw_forward(s, x, &in, packed, scratch, y, ret_sums);
 }
 
 void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s)

@@ -106,25 +106,43 @@ SN_INLINE vec keep(ivec mask, vec v)
     return (vec)(mask & (ivec)v);
 }
 
-/* clamp(t, 0, 1) */
-SN_INLINE vec clamp1(vec t)
+/* clamp(t, 0, 6) */
+SN_INLINE vec clamp6(vec t)
 {
-    const vec zero = {0}, one = zero + 1.0f;
-    return min_of(max_of(t, zero), one);
+    const vec zero = {0}, six = zero + 6.0f;
+    return min_of(max_of(t, zero), six);
 }
 
-/* h-swish is t * clamp(t / 6 + 1 / 2, 0, 1), its second factor h-sigmoid. */
+/* t + 3 first: near -3 that is exact, where t / 6 + 1 / 2 would cancel. */
 SN_INLINE vec act_of(const enum sn_cact act, vec t)
 {
     switch (act) {
     case SN_CACT_RELU:
         return max_of(t, (vec){0});
     case SN_CACT_HSWISH:
-        return t * clamp1(t * (1.0f / 6) + 0.5f);
+        return t * clamp6(t + 3.0f) * (1.0f / 6);
     case SN_CACT_HSIGMOID:
-        return clamp1(t * (1.0f / 6) + 0.5f);
+        return clamp6(t + 3.0f) * (1.0f / 6);
     default:
         return t;
+    }
+}
+
+/* n of them, in registers: the kind is told apart once. */
+SN_INLINE void act_all(const int n, enum sn_cact act, vec *v)
+{
+    if (act == SN_CACT_RELU) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_RELU, v[i]);
+    } else if (act == SN_CACT_HSWISH) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_HSWISH, v[i]);
+    } else if (act == SN_CACT_HSIGMOID) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_HSIGMOID, v[i]);
     }
 }
 

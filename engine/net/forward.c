@@ -90,8 +90,7 @@ struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b)
                               .act = sn_layer_act(plan->act)};
 }
 
-/* x is where the block's input is to be kept, *io how it is read, and then how
- * its output is. */
+/* *io is how the block's input is read, and afterwards how its output is. */
 static void block(const struct sn_pass *p, int b, struct sn_source *io)
 {
     const struct sn_block_plan *plan = &p->sub->plan.block[b];

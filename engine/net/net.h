@@ -1,17 +1,18 @@
 /* sn_net - the supernet: shared weights, sub-networks bound to them, their
  * forward and backward over one shard, and BN re-calibration.
  *
- *   sn_supernet   master weights in plain f32, one flat array, tensors by name
- *   sn_subnet     an architecture bound to the present weights: kernels
- *                 transformed, channels sliced, everything packed for
- * sn_compute sn_workspace  a worker's activations for one shard gradient      a
- * flat buffer in the sub-network's packed layout, one for each (sub-network,
- * shard) pair; reduced in shard order
+ *   sn_supernet    master weights in plain f32, one flat array, tensors by name
+ *   sn_subnet      an architecture bound to the present weights: kernels
+ *                  transformed, channels sliced, all packed for sn_compute
+ *   sn_workspace   a worker's activations for one shard
+ *   gradient       a flat buffer in the sub-network's packed layout, one for
+ *                  each (sub-network, shard) pair; reduced in shard order
  *
  *   one training step:
- *     bind sub-networks -> for each (sub-network, shard): forward, loss,
- *     backward -> reduce each part over shards and sub-networks into the master
- *     gradient -> optimizer
+ *     bind sub-networks
+ *     for each (sub-network, shard): forward, loss, backward
+ *     reduce each part over shards and sub-networks into the master gradient
+ *     optimizer
  *
  * Sub-networks and workspaces are made once, sized for the largest
  * architecture; nothing in a step allocates.

@@ -402,12 +402,13 @@ static void conv1(const struct inference *f, int j, int n, const float *x,
                    y);
 }
 
-/* x, whose means are in vector[0], is gated in place. */
+/* x is gated in place. */
 static void squeeze_excite(const struct inference *f, int b, int n, float *x)
 {
     const struct sn_layer *l = &f->net->layer[sn_layer_in_block(b, SN_DEPTH)];
     struct sn_plane plane = {n, l->o, l->out_size * l->out_size};
     float *const *v = f->mem->vector;
+    sn_pool_forward(f->cx, &plane, x, NULL, NULL, SN_CACT_NONE, v[0]);
     conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), n, v[0], SN_CACT_RELU, NULL,
           v[1]);
     conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), n, v[1], SN_CACT_HSIGMOID,
@@ -438,7 +439,6 @@ static void tile(const struct inference *f, int b, int n, const float *x,
         .depth_w = weight_of(f, depth),
         .depth_bias = bias_of(f, depth),
         .y = narrow,
-        .pooled = plan->se_mid > 0 ? f->mem->vector[0] : NULL,
     };
     sn_half_block_infer(f->cx, &half);
     if (plan->se_mid > 0) {

@@ -124,6 +124,11 @@ void sn_budget_resolve_counts(struct sn_spec *spec,
                         20, 100);
 }
 
+/* Multiply-accumulates a second of a worker, over a whole job: as the demo has
+ * it on a core with AVX-512. Other machines differ; the ETA of a running job
+ * goes by what it measures. */
+static const double worker_rate = 32e9;
+
 enum sn_err sn_spec_forecast(const struct sn_spec *spec,
                              const struct sn_dataset_info *data,
                              struct sn_forecast *ret, struct sn_error *err)
@@ -156,8 +161,6 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     sn_plan_make(space, &arch, data->channels, data->classes, &plan);
     sn_plan_cost(&plan, &cost);
     ret->disk_bytes = 2 * (2 * 4.0 * cost.params + 65536) + 2e6;
-    /* What two numbers per worker and second amount to here: about 40 GMAC/s
-     * of training a core with AVX-512; a tenth of it elsewhere is usual. */
-    ret->seconds = ret->macs / (20e9 * spec->train.workers) + 5;
+    ret->seconds = ret->macs / (worker_rate * spec->train.workers) + 5;
     return SN_OK;
 }

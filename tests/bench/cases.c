@@ -15,9 +15,8 @@ static const struct {
     [BENCH_CONV1_WEIGHTS] = {"conv1_weights", false, 0},
     [BENCH_DW_FORWARD] = {"dw_forward", false, 0},
     [BENCH_DW_FORWARD_FUSED] = {"dw_forward_fused", false, 0},
-    [BENCH_DW_DATA] = {"dw_data", false, 0},
-    [BENCH_DW_WEIGHTS] = {"dw_weights", false, 0},
-    [BENCH_DW_WEIGHTS_FUSED] = {"dw_weights_fused", false, 0},
+    [BENCH_DW_BACKWARD] = {"dw_backward", false, 0},
+    [BENCH_DW_BACKWARD_FUSED] = {"dw_backward_fused", false, 0},
     [BENCH_BN_FORWARD] = {"bn_forward", true, 3},  /* x twice, y */
     [BENCH_BN_APPLY] = {"bn_apply", true, 2},      /* x, y */
     [BENCH_BN_BACKWARD] = {"bn_backward", true, 5} /* x, dy twice; dx */
@@ -46,14 +45,17 @@ double bench_case_work(const struct bench_case *c)
     if (table[c->op].moves)
         return in * c->i * (double)sizeof(float) * table[c->op].passes;
     const bool depthwise = c->op >= BENCH_DW_FORWARD;
-    return 2 * out * c->k * c->k * c->o * (depthwise ? 1 : c->i);
+    const bool both =
+        c->op == BENCH_DW_BACKWARD || c->op == BENCH_DW_BACKWARD_FUSED;
+    return (both ? 4 : 2) * out * c->k * c->k * c->o * (depthwise ? 1 : c->i);
 }
 
 void bench_case_text(const struct bench_case *c, char ret[48])
 {
     static const char *const act[] = {"", " relu", " hswish"};
     const bool uses_act = c->op == BENCH_DW_FORWARD_FUSED ||
-                          c->op == BENCH_DW_WEIGHTS_FUSED || table[c->op].moves;
+                          c->op == BENCH_DW_BACKWARD_FUSED ||
+                          table[c->op].moves;
     if (c->op < BENCH_DW_FORWARD)
         snprintf(ret, 48, "%d>%d %dx%d", c->i, c->o, c->h, c->w);
     else if (table[c->op].moves)
@@ -103,9 +105,9 @@ static void add_conv1(struct list *list, int i, int o, int size)
 static void add_depthwise(struct list *list, const struct sn_block_plan *b,
                           int k)
 {
-    for (int op = BENCH_DW_FORWARD; op <= BENCH_DW_WEIGHTS_FUSED; op++) {
+    for (int op = BENCH_DW_FORWARD; op <= BENCH_DW_BACKWARD_FUSED; op++) {
         const bool fused =
-            op == BENCH_DW_FORWARD_FUSED || op == BENCH_DW_WEIGHTS_FUSED;
+            op == BENCH_DW_FORWARD_FUSED || op == BENCH_DW_BACKWARD_FUSED;
         add(list,
             (struct bench_case){.op = op,
                                 .i = b->mid,

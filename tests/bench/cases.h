@@ -14,13 +14,13 @@ enum bench_op {
     BENCH_CONV1_FORWARD,
     BENCH_CONV1_DATA,
     BENCH_CONV1_WEIGHTS,
-    BENCH_DW_FORWARD,       /* the convolution alone */
-    BENCH_DW_FORWARD_FUSED, /* BN + act of its input, sums of its output */
-    BENCH_DW_DATA,
-    BENCH_DW_WEIGHTS,
-    BENCH_DW_WEIGHTS_FUSED, /* BN + act of its input */
-    BENCH_BN_FORWARD,       /* statistics, then BN + act */
-    BENCH_BN_APPLY,         /* BN + act with known statistics */
+    BENCH_DW_FORWARD,        /* the convolution alone */
+    BENCH_DW_FORWARD_FUSED,  /* BN + act of its input, sums of its output */
+    BENCH_DW_BACKWARD,       /* both gradients */
+    BENCH_DW_BACKWARD_FUSED, /* BN + act of its input, BN of its gradient, and
+                              * its input's act' with sums */
+    BENCH_BN_FORWARD,        /* statistics, then BN + act */
+    BENCH_BN_APPLY,          /* BN + act with known statistics */
     BENCH_BN_BACKWARD,
     BENCH_OPS
 };

@@ -186,23 +186,34 @@ static void stem(struct bench_ours *o)
         sn_stem_backward_weights(o->cx, &s, o->x, o->dy, o->dweights);
 }
 
+static void depthwise_backward(struct bench_ours *o, bool fused)
+{
+    const struct bench_case *c = &o->c;
+    const struct sn_dw s = {c->n, c->i, c->h, c->w, c->k, c->stride};
+    struct sn_source in = {.u = o->x};
+    struct sn_gradient dy = {.g = o->dy};
+    struct sn_sink out = {.dx = o->dx};
+    if (fused) {
+        in.scale = o->scale;
+        in.shift = o->shift;
+        in.act = act_of(c->act);
+        dy = (struct sn_gradient){o->dy, o->y, o->scale, o->mean, o->shift};
+        out.through = true;
+        out.mean = o->mean;
+        out.ret_sums = o->sums;
+    }
+    sn_dw_backward_fused(o->cx, &s, &in, &dy, o->packed, &out, o->dweights);
+}
+
 static void depthwise(struct bench_ours *o)
 {
     const struct bench_case *c = &o->c;
     const struct sn_dw s = {c->n, c->i, c->h, c->w, c->k, c->stride};
-    const bool fused =
-        c->op == BENCH_DW_FORWARD_FUSED || c->op == BENCH_DW_WEIGHTS_FUSED;
-    const float *scale = fused ? o->scale : NULL;
-    const float *shift = fused ? o->shift : NULL;
-    const enum sn_cact act = fused ? act_of(c->act) : SN_CACT_NONE;
-    if (c->op == BENCH_DW_DATA)
-        sn_dw_backward_data(o->cx, &s, o->dy, o->packed, o->dx);
-    else if (c->op == BENCH_DW_WEIGHTS || c->op == BENCH_DW_WEIGHTS_FUSED)
-        sn_dw_backward_weights(o->cx, &s, o->x, scale, shift, act, o->dy,
-                               o->dweights);
-    else
-        sn_dw_forward(o->cx, &s, o->x, scale, shift, act, o->packed, o->y,
-                      fused ? o->sums : NULL);
+    const bool fused = c->op == BENCH_DW_FORWARD_FUSED;
+    sn_dw_forward(o->cx, &s, o->x, fused ? o->scale : NULL,
+                  fused ? o->shift : NULL,
+                  fused ? act_of(c->act) : SN_CACT_NONE, o->packed, o->y,
+                  fused ? o->sums : NULL);
 }
 
 static void norm(struct bench_ours *o)
@@ -238,6 +249,12 @@ void bench_ours_run(struct bench_ours *o, enum bench_way way)
         break;
     case BENCH_CONV1_WEIGHTS:
         conv1_weights(o, way);
+        break;
+    case BENCH_DW_BACKWARD:
+        depthwise_backward(o, false);
+        break;
+    case BENCH_DW_BACKWARD_FUSED:
+        depthwise_backward(o, true);
         break;
     case BENCH_BN_FORWARD:
     case BENCH_BN_APPLY:

@@ -365,16 +365,16 @@ static void build(struct bench_rival *r)
         convolve(r, FORWARD, true);
         break;
     case BENCH_CONV1_DATA:
-    case BENCH_DW_DATA:
         convolve(r, DATA, false);
         break;
     case BENCH_STEM_WEIGHTS:
     case BENCH_CONV1_WEIGHTS:
-    case BENCH_DW_WEIGHTS:
         convolve(r, WEIGHTS, false);
         break;
-    case BENCH_DW_WEIGHTS_FUSED:
-        convolve(r, WEIGHTS, true);
+    case BENCH_DW_BACKWARD:
+    case BENCH_DW_BACKWARD_FUSED:
+        convolve(r, WEIGHTS, r->c.op == BENCH_DW_BACKWARD_FUSED);
+        convolve(r, DATA, false);
         break;
     default:
         norm(r);

@@ -20,13 +20,14 @@ assert.ok(existsSync(images), 'Fashion-MNIST is not here (Debian: dataset-fashio
 const PATIENCE_MS = 240_000;
 const RUN_ONCE_MS = 60_000;
 
-/** A whole job, all phases, in a few seconds.
+/** A whole job, all phases, in a few seconds. One cost band, enough probes and
+ * images: the early predictor is trusted, so that it trains in a sub-space.
  * @param {number} workers */
 export function smallSpec(workers) {
   return {
     name: 'small', dataset: 'fashion-mnist', epochs: 4, seed: 11,
-    train: { train_limit: 2000, holdout: 500, batch_size: 64, workers, checkpoint_s: 0.1 },
-    sparsenas: { warmup_epochs: 1.5, probes: 14, probe_images: 250, probe_calibration: 64, subspace_size: 60, min_tau: -1, max_retries: 0 },
+    train: { train_limit: 2000, holdout: 2000, batch_size: 64, workers, checkpoint_s: 0.1 },
+    sparsenas: { warmup_epochs: 1.5, probes: 30, probe_images: 1000, probe_calibration: 64, bands: 1, subspace_size: 60, min_tau: -1, max_retries: 0 },
     search: { evaluations: 12, calibration: 128, population: 16, generations: 4 },
   };
 }
@@ -155,6 +156,7 @@ export class Daemon {
    * @returns {AsyncGenerator<{id: number, type: string, job: string | null, data: any}>} */
   async *events(query = '', lastId = -1) {
     const stop = new AbortController();
+    const late = setTimeout(() => stop.abort(new Error(`no event comes any more:\n${this.said}`)), PATIENCE_MS);
     const reply = await fetch(`${this.base}/api/v1/events${query}`, {
       headers: lastId >= 0 ? { 'Last-Event-ID': String(lastId) } : {},
       signal: stop.signal,
@@ -169,12 +171,14 @@ export class Daemon {
         for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n')) {
           const event = parseEvent(text.slice(0, at));
           text = text.slice(at + 2);
+          late.refresh();
           if (event) yield event;
         }
       }
     } catch (err) {
       if (!(err instanceof TypeError)) throw err; // the connection broke
     } finally {
+      clearTimeout(late);
       stop.abort();
     }
   }

@@ -75,7 +75,7 @@ test('events have rising numbers; a return gets the rest, once', async () => {
 test('what was measured adds up', async () => {
   const early = await d.evaluations(id, 'early');
   const final = await d.evaluations(id, 'final');
-  assert.equal(early.length, 14);
+  assert.equal(early.length, 30);
   assert.ok(final.length >= 12);
   for (const e of [...early, ...final]) {
     assert.ok(e.accuracy >= 0 && e.accuracy <= 1);
@@ -84,7 +84,13 @@ test('what was measured adds up', async () => {
   assert.ok(Math.max(...final.map((e) => e.accuracy)) > 0.3, 'far over chance');
   const predictors = await d.get(`/jobs/${id}/predictors`);
   assert.ok(predictors.items.length >= 2);
-  assert.ok(predictors.items[0].tau >= -1 && predictors.items[0].tau <= 1);
+  const [first] = predictors.items;
+  assert.equal(first.stage, 'early');
+  assert.ok(first.tau > 0 && first.tau <= 1);
+  assert.equal(first.used, true, first.verdict);
+  const kept = await d.get(`/jobs/${id}/subspace?limit=1000`);
+  assert.equal(kept.size, 60);
+  assert.equal(new Set(kept.members.map((/** @type {any} */ m) => m.arch)).size, 60);
   const losses = await d.get(`/jobs/${id}/series?name=loss`);
   assert.ok(losses.items.length > 0);
 });

@@ -181,6 +181,7 @@ test('a job is shown live, from its submission to its answers', { timeout: RUN_M
   const id = await submit(SPEC);
   await page.locator('nav .job', { hasText: 'browser test' }).waitFor();
   await page.locator('main h2', { hasText: 'browser test' }).waitFor();
+  const row = await page.locator('nav .job').elementHandle();
   await page.locator('.phases .now').waitFor({ timeout: 60000 });
   await page.locator('figure', { hasText: 'Loss' }).locator('canvas').waitFor({ timeout: 60000 });
 
@@ -194,6 +195,9 @@ test('a job is shown live, from its submission to its answers', { timeout: RUN_M
   assert.equal(await page.locator('.targets tbody tr').count(), 3);
   await page.getByText('accuracy, hold-out').waitFor();
   assert.ok(await page.locator('.log li').count() > 0, 'the log is empty');
+
+  // What can be clicked was not exchanged under the pointer.
+  assert.ok(await row.evaluate((/** @type {Element} */ e) => e.isConnected), 'the row of the job was made anew');
 
   // The page was never loaded anew, and moved within the phase of training.
   const steps = await page.evaluate(() => [.../** @type {any} */ (window).shownSteps]);
@@ -225,7 +229,10 @@ test('a slower latency never has a worse answer on the page', async () => {
   const slider = page.locator('#within');
   await slider.waitFor();
   const accuracyAt = async (/** @type {'min' | 'max'} */ end) => {
-    const asked = page.waitForResponse((/** @type {any} */ r) => r.url().includes('/best?'));
+    // The page may still wait for what it asked before: this reply alone counts.
+    const within = Number((await slider.evaluate((/** @type {HTMLInputElement} */ e, /** @type {'min' | 'max'} */ to) => Number(e[to]), end)).toFixed(4));
+    const asked = page.waitForResponse((/** @type {any} */ r) => r.url().includes('/best?')
+      && Number(new URL(r.url()).searchParams.get('latency_ms')) === within);
     await slider.evaluate((/** @type {HTMLInputElement} */ e, /** @type {'min' | 'max'} */ to) => {
       e.value = e[to];
       e.dispatchEvent(new Event('input', { bubbles: true }));
@@ -258,6 +265,33 @@ test('a refusal stands at the field that it names', async () => {
   assert.match(note, /\d/, `says what is allowed: ${note}`);
   assert.ok(await epochs.evaluate((/** @type {Element} */ e) => e === document.activeElement), 'it has the focus');
   assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+test('what went by while the connection was lost is on the curves afterwards', { timeout: RUN_MS }, async () => {
+  const { page, wrong } = await openPage(/ERR_|Failed to load resource/);
+  const id = await submit({ ...SPEC, name: 'away', seed: 8 });
+  await page.locator('nav .job', { hasText: 'away' }).click();
+  await page.locator('.phases .now', { hasText: 'warmup' }).waitFor();
+  await page.route('**/api/v1/events*', (/** @type {any} */ route) => route.abort());
+  await stopDaemon();
+  await startDaemon(new URL(base).host);
+  for (let state = ''; state !== 'succeeded'; await new Promise((r) => setTimeout(r, 100)))
+    ({ state } = await (await fetch(`${base}/api/v1/jobs/${id}`)).json());
+  await page.unroute('**/api/v1/events*');
+  await page.locator('.state.succeeded').waitFor({ timeout: 30000 });
+
+  const other = await openPage();
+  await other.page.goto(`${base}/#/jobs/${id}`);
+  await other.page.locator('.front-table').waitFor();
+  for (const name of ['Loss', 'Accuracy']) {
+    const [mine, fresh] = [page, other.page].map((p) => p.locator('figure', { hasText: name }));
+    const text = await fresh.locator('.last').textContent();
+    await mine.locator('.last', { hasText: text }).waitFor({ timeout: 10000 });
+    assert.deepEqual(await accentOf(mine.locator('canvas')), await accentOf(fresh.locator('canvas')), name);
+  }
+  assert.deepEqual([...wrong, ...other.wrong], []);
+  await other.page.context().close();
   await page.context().close();
 });
 

@@ -239,27 +239,18 @@ static void check_dw(struct fix *f, const struct dw_case *d)
     sn_dw_forward(f->cx, s, x, scale, shift, d->act, packed, y, sums);
     fix_expect(f, "dw forward", s->n, s->c, d->oh * d->ow, y, d->y);
     check_dw_sums(f, d, sums);
-    sn_dw_backward_data(f->cx, s, dy, packed, dz);
+    const struct sn_source in = {
+        .u = x, .scale = scale, .shift = shift, .act = d->act};
+    const struct sn_gradient from = {.g = dy};
+    const struct sn_sink to = {.dx = dz};
+    sn_dw_backward_fused(f->cx, s, &in, &from, packed, &to, grad);
     fix_expect(f, "dw data", s->n, s->c, s->h * s->w, dz, d->dz);
-    sn_dw_backward_weights(f->cx, s, x, scale, shift, d->act, dy, grad);
     double *start = fix_normal(f, (long)s->c * k2, 0, 1);
     float *plain = fix_copy(f, start, (long)s->c * k2);
     sn_dw_unpack_add(f->compute, s->c, s->k, grad, plain);
     for (int i = 0; i < s->c * k2; i++)
         start[i] += d->dw[i];
     fix_expect_plain(f, "dw weights", plain, start, (long)s->c * k2);
-
-    if (d->scale)
-        return;
-    const int hw = d->oh * d->ow;
-    double *bias = fix_normal(f, s->c, 0, 1);
-    for (long i = 0; i < (long)s->n * s->c * hw; i++)
-        d->y[i] =
-            sn_ref_act((enum sn_ref_act)d->act, d->y[i] + bias[i / hw % s->c]);
-    y = fix_blocked_new(f, s->n, s->c, hw);
-    sn_dw_infer(f->cx, s, x, packed, fix_blocked(f, 1, s->c, 1, bias), d->act,
-                y);
-    fix_expect(f, "dw infer", s->n, s->c, hw, y, d->y);
 }
 
 static void dw_on(struct fix *f)
@@ -290,7 +281,7 @@ static void unknown_on(struct fix *f)
     const struct sn_dw s = {1, 3, 4, 4, 4, 1};
     struct sn_error error;
     float *x = fix_blocked_new(f, 1, 3, 16);
-    sn_dw_backward_data(f->cx, &s, x, x, x);
+    sn_dw_forward(f->cx, &s, x, NULL, NULL, SN_CACT_NONE, x, x, NULL);
     assert_int_equal(sn_cx_take_error(f->cx, &error), SN_ERR_UNSUPPORTED);
     assert_non_null(strstr(error.message, "size 4"));
     assert_int_equal(sn_cx_take_error(f->cx, &error), SN_OK);

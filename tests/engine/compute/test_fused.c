@@ -2,7 +2,7 @@
  * for, every ISA of this CPU: a thousand random shapes a kernel (1 to 200
  * channels, odd planes, 1x1 ones, shards of several chunks), outputs poisoned
  * before. The plain ones have the double-precision reference (test_conv.c,
- * test_norm.c). */
+ * test_norm.c); a depthwise backward is plain with plain operands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,8 +239,11 @@ static void depthwise_case(struct fix *f)
     sn_dw_pack(f->compute, s.c, s.k, w, packed);
     float *dw = fix_floats(f, taps * cp), *want_dw = fix_floats(f, taps * cp);
     float *dx = fix_floats(f, size), *sums = fix_floats(f, 2 * cp);
-    sn_dw_backward_weights(f->cx, &s, x, NULL, NULL, SN_CACT_NONE, dy, want_dw);
-    sn_dw_backward_data(f->cx, &s, dy, packed, dx);
+    const struct sn_source plain_in = {.u = x};
+    const struct sn_gradient plain_dy = {.g = dy};
+    const struct sn_sink plain_out = {.dx = dx};
+    sn_dw_backward_fused(f->cx, &s, &plain_in, &plain_dy, packed, &plain_out,
+                         want_dw);
     struct sn_sink out = draw_sink(f, s.n, s.c, hw, &in, dx, sums);
     sn_dw_backward_fused(f->cx, &s, &in, &d, packed, &out, dw);
     expect_same(f, "depthwise dw", dw, want_dw, taps * cp);

@@ -59,10 +59,10 @@ static void test_every_task_runs_once(void **state)
 
 struct work {
     const float *x, *w;
-    float *y[TASKS], *dw[TASKS];
+    float *y[TASKS], *z[TASKS], *sums[TASKS];
 };
 
-/* A 1x1, a depthwise weight gradient and BN sums: one of each kind. */
+/* A 1x1, a depthwise and BN sums: one of each kind. */
 static void work_task(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct work *w = arg;
@@ -71,9 +71,9 @@ static void work_task(void *arg, uint32_t task, int worker, struct sn_cx *cx)
     const struct sn_plane plane = {4, CHANNELS, SIDE * SIDE};
     const float *x = w->x + task * 64;
     sn_conv1_forward(cx, &conv, x, w->w, w->y[task]);
-    sn_dw_backward_weights(cx, &dw, x, NULL, NULL, SN_CACT_NONE, w->y[task],
-                           w->dw[task]);
-    sn_bn_sums(cx, &plane, w->y[task], w->dw[task] + 25 * CHANNELS);
+    sn_dw_forward(cx, &dw, w->y[task], NULL, NULL, SN_CACT_NONE, w->w,
+                  w->z[task], NULL);
+    sn_bn_sums(cx, &plane, w->z[task], w->sums[task]);
 }
 
 static void run_work(struct sn_arena *arena, int workers, const float *x,
@@ -84,7 +84,8 @@ static void run_work(struct sn_arena *arena, int workers, const float *x,
     *ret = (struct work){.x = x, .w = w};
     for (int i = 0; i < TASKS; i++) {
         ret->y[i] = sn_arena_floats(arena, PLANE);
-        ret->dw[i] = sn_arena_floats(arena, 27 * CHANNELS);
+        ret->z[i] = sn_arena_floats(arena, PLANE);
+        ret->sums[i] = sn_arena_floats(arena, 2 * CHANNELS);
     }
     assert_int_equal(sn_pool_run(pool, TASKS, work_task, ret, NULL), SN_OK);
     sn_pool_free(pool);
@@ -106,8 +107,9 @@ static void test_results_do_not_depend_on_workers(void **state)
     run_work(&arena, 2, x, w, &two);
     for (int i = 0; i < TASKS; i++) {
         assert_memory_equal(one.y[i], two.y[i], PLANE * sizeof(float));
-        assert_memory_equal(one.dw[i], two.dw[i],
-                            27 * CHANNELS * sizeof(float));
+        assert_memory_equal(one.z[i], two.z[i], PLANE * sizeof(float));
+        assert_memory_equal(one.sums[i], two.sums[i],
+                            2 * CHANNELS * sizeof(float));
     }
     sn_arena_close(&arena);
 }
@@ -117,7 +119,8 @@ static void failing_task(void *arg, uint32_t task, int worker, struct sn_cx *cx)
     const struct sn_dw s = {1, 1, 1, 1, 9, 1};
     float nothing[64] = {0};
     if (task == 3)
-        sn_dw_backward_data(cx, &s, nothing, nothing, nothing);
+        sn_dw_forward(cx, &s, nothing, NULL, NULL, SN_CACT_NONE, nothing,
+                      nothing, NULL);
 }
 
 static void test_errors_come_back_once(void **state)

@@ -12,7 +12,9 @@
 
 #include <math.h>
 
+#include "engine/net/calibrate.h"
 #include "engine/net/static.h"
+#include "engine/net/supernet.h"
 #include "tests/engine/net/fixture.h"
 #include "tests/engine/net/netref.h"
 
@@ -48,6 +50,38 @@ static void calibrate(struct sn_fixture *f, struct sn_bn_stats *stats)
                         2, stats);
 }
 
+/* The statistics that a calibration found, as the reference takes them. */
+static void calibrated_statistics(const struct sn_fixture *f,
+                                  const struct sn_bn_stats *stats, double *ret)
+{
+    const struct sn_supernet *net = f->net;
+    memset(ret, 0, f->size * sizeof(double));
+    for (int j = 0; j < net->n_layers; j++) {
+        if (!net->layer[j].bn) {
+            continue;
+        }
+        const struct sn_stored_layer *s = &net->stored[j];
+        ptrdiff_t mean =
+            sn_tensor_of(net, net->weights, s->gamma) - net->weights;
+        ptrdiff_t var = sn_tensor_of(net, net->weights, s->beta) - net->weights;
+        for (int c = 0; c < net->layer[j].o; c++) {
+            ret[mean + c] = stats->mean[j][c] / stats->images;
+            ret[var + c] = stats->var[j][c] / stats->images;
+        }
+    }
+}
+
+/* |got - want| / |want| over all of them */
+static double relative(size_t n, const double *got, const double *want)
+{
+    double difference = 0.0, norm = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        difference += (got[i] - want[i]) * (got[i] - want[i]);
+        norm += want[i] * want[i];
+    }
+    return sqrt(difference / norm);
+}
+
 /* max |difference| over max |logit| */
 static double distance(const struct sn_fixture *f, const float *got,
                        const double *want)
@@ -72,6 +106,7 @@ static void compare(struct sn_fixture *f, const struct sn_arch *arch,
     struct sn_static *net = NULL;
     double want[IMAGES * 10];
     double *statistics = calloc(f->size, sizeof(double));
+    double *calibrated = calloc(f->size, sizeof(double));
 
     sn_subnet_bind(f->sub, NULL, arch);
     calibrate(f, stats);
@@ -80,8 +115,10 @@ static void compare(struct sn_fixture *f, const struct sn_arch *arch,
     assert_int_equal(sn_cx_take_error(f->cx, &err), SN_OK);
 
     reference_statistics(f, arch, statistics);
+    calibrated_statistics(f, stats, calibrated);
+    assert_true(relative(f->size, calibrated, statistics) <= 1e-4);
     struct sn_netref ref = {f->net,       arch, IMAGES,    f->images64,
-                            f->weights64, NULL, statistics};
+                            f->weights64, NULL, calibrated};
     sn_netref_forward(&ref, want);
     double off = distance(f, f->logits, want);
     *worst = fmax(*worst, off);
@@ -91,6 +128,7 @@ static void compare(struct sn_fixture *f, const struct sn_arch *arch,
         fail_msg("%s: logits are off by %g", id, off);
     }
     sn_static_free(net);
+    free(calibrated);
     free(statistics);
 }
 
