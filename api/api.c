@@ -9,6 +9,8 @@
 #include "api/request.h"
 #include "api/sse.h"
 #include "api/static.h"
+#include "api/upload.h"
+#include "storage/storage.h"
 
 enum { CLOSE_SOFT_MS = 1000, CLOSE_HARD_MS = 2000 };
 
@@ -28,11 +30,14 @@ static void take_defaults(struct sn_api_limits *l)
         l->heartbeat_ms = 15000;
     if (l->body == 0)
         l->body = 1 << 20;
+    if (l->upload == 0)
+        l->upload = 4ull << 30;
 }
 
 static void api_free(struct sn_api *api)
 {
     sn_files_free(api->files);
+    sn_uploads_free(api->uploads);
     free(api->address);
     free(api->web_root);
     free(api->token);
@@ -93,7 +98,7 @@ static void on_closed(void *arg)
         closed(closed_arg);
 }
 
-/* Nothing may be suspended, or on a reader thread, when MHD stops. */
+/* Nothing may be suspended, or on another thread, when MHD stops. */
 static void close_step(struct sn_api *api)
 {
     uint64_t now = sn_server_now();
@@ -101,11 +106,12 @@ static void close_step(struct sn_api *api)
     sn_request_end_idle(api);
     if (now >= api->close_soft)
         sn_request_refuse_waiting(api);
-    if (api->n_reads > 0 ||
+    if (api->n_reads > 0 || sn_uploads_busy(api->uploads) ||
         (sn_server_connections(api->server) > 0 && now < api->close_hard)) {
         sn_server_wake(api->server);
         return;
     }
+    sn_uploads_stop(api->uploads);
     struct sn_server *server = api->server;
     api->server = NULL;
     sn_server_close(server, on_closed, api);
@@ -139,6 +145,8 @@ enum sn_err sn_api_start(struct sn_api *api, struct sn_error *err)
     };
     enum sn_err rc = sn_files_load(api->web_root, &api->files, err);
     if (rc != SN_OK ||
+        (rc = sn_uploads_new(api->server, sn_storage_dir(api->host->storage),
+                             &api->uploads, err)) != SN_OK ||
         (rc = sn_server_start(api->server, &config, &calls, err)) != SN_OK)
         return rc;
     api->started = true;
@@ -174,6 +182,7 @@ void sn_api_close(struct sn_api *api, sn_api_closed closed, void *arg)
     api->close_soft = sn_server_now() + CLOSE_SOFT_MS;
     api->close_hard = sn_server_now() + CLOSE_HARD_MS;
     if (!api->started) {
+        sn_uploads_stop(api->uploads);
         struct sn_server *server = api->server;
         api->server = NULL;
         sn_server_close(server, on_closed, api);

@@ -30,7 +30,8 @@ struct sn_api_limits {
                               long an idle connection is kept */
     unsigned work_ms;      /* 180000: until a handler has answered */
     unsigned heartbeat_ms; /* 15000 */
-    size_t body;           /* 1 MiB: no call takes more */
+    size_t body;           /* 1 MiB: no call takes more in memory */
+    uint64_t upload;       /* 4 GiB: nor in a file */
 };
 
 struct sn_api_config {

@@ -28,6 +28,7 @@ struct sn_api {
     uint64_t n_requests;    /* ever answered */
     int64_t newest_event;   /* seq of the newest event published */
     struct sn_files *files; /* the dashboard */
+    struct sn_uploads *uploads;
 
     bool started, closing;
     uint64_t close_soft, close_hard; /* when closing: deadlines */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "api/guard.h"
@@ -79,6 +80,7 @@ void *sn_request_begin(void *arg, const char *target,
         *rq->query_text++ = '\0';
     rq->api = api;
     rq->connection = connection;
+    rq->begun = sn_server_now();
     rq->refs = 1;
     rq->next = api->requests;
     rq->link_at = &api->requests;
@@ -122,6 +124,8 @@ void sn_request_completed(void *arg, struct MHD_Connection *connection,
     *rq->link_at = rq->next;
     if (rq->next != NULL)
         rq->next->link_at = rq->link_at;
+    sn_upload_free(rq->upload);
+    rq->upload = NULL;
     rq->connection = NULL;
     rq->api = NULL; /* it may outlive the server */
     sn_request_unref(rq);
@@ -156,8 +160,23 @@ static void check_route(struct sn_request *rq, const char *method)
     }
 }
 
-static size_t limit_of(const struct sn_request *rq)
+/* Whether the body goes to a file. */
+static bool is_upload(const struct sn_request *rq)
 {
+    const char *type = sn_request_header(rq, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *const *list =
+        rq->match.route != NULL ? rq->match.route->file_types : NULL;
+    size_t n = type != NULL ? strcspn(type, "; \t") : 0;
+    for (; type != NULL && list != NULL && *list != NULL; list++)
+        if (strlen(*list) == n && strncasecmp(*list, type, n) == 0)
+            return true;
+    return false;
+}
+
+static uint64_t limit_of(const struct sn_request *rq)
+{
+    if (is_upload(rq))
+        return rq->api->limits.upload;
     size_t limit = rq->match.route != NULL ? rq->match.route->body_limit : 0;
     return limit < rq->api->limits.body ? limit : rq->api->limits.body;
 }
@@ -165,12 +184,12 @@ static size_t limit_of(const struct sn_request *rq)
 static void check_size(struct sn_request *rq)
 {
     const char *length = sn_request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    size_t limit = limit_of(rq);
+    uint64_t limit = limit_of(rq);
     if (limit == 0 && has_body(rq))
         sn_reply_status(rq, 400, "this call takes no body");
     else if (length != NULL && strtoull(length, NULL, 10) > limit && limit > 0)
-        sn_reply_status(rq, 413, "the body is over the limit of %zu bytes",
-                        limit);
+        sn_reply_status(rq, 413, "the body is over the limit of %llu bytes",
+                        (unsigned long long)limit);
 }
 
 static void check(struct sn_request *rq, const char *method)
@@ -214,7 +233,8 @@ static void check(struct sn_request *rq, const char *method)
  * never the reply. */
 static size_t discard_limit(const struct sn_request *rq)
 {
-    return 4 * limit_of(rq) + 65536;
+    enum { UPLOAD = 16 << 20 };
+    return is_upload(rq) ? UPLOAD : 4 * (size_t)limit_of(rq) + 65536;
 }
 
 /* Whether a refusal can wait for the body's end: not where the client asks
@@ -230,7 +250,7 @@ static bool can_wait(const struct sn_request *rq)
  * before the end; false gives up on the connection. */
 static bool collect(struct sn_request *rq, const char *bytes, size_t n)
 {
-    size_t limit = limit_of(rq);
+    uint64_t limit = limit_of(rq);
     if (rq->response != NULL || rq->over_limit || rq->body_size + n > limit) {
         rq->over_limit = true;
         rq->discarded += n;
@@ -250,6 +270,77 @@ static bool collect(struct sn_request *rq, const char *bytes, size_t n)
     return true;
 }
 
+/* ---- a body that goes to a file ---- */
+
+/* A client that sends slower than this, after the time that every request has,
+ * is cut. */
+enum { UPLOAD_BYTES_A_MS = 64 };
+
+static void extend_deadline(struct sn_request *rq)
+{
+    struct sn_link *link = link_of(rq->connection);
+    if (link != NULL)
+        link->deadline = rq->begun + rq->api->limits.request_ms +
+                         sn_upload_size(rq->upload) / UPLOAD_BYTES_A_MS;
+}
+
+static void suspend(struct sn_request *rq)
+{
+    rq->suspended = true;
+    rq->work_deadline = sn_server_now() + rq->api->limits.work_ms;
+    MHD_suspend_connection(rq->connection);
+}
+
+static void on_upload_more(void *arg)
+{
+    struct sn_request *rq = arg;
+    if (!rq->suspended)
+        return;
+    rq->begun += sn_server_now() + rq->api->limits.work_ms - rq->work_deadline;
+    extend_deadline(rq);
+    rq->suspended = false;
+    MHD_resume_connection(rq->connection);
+    sn_server_wake(rq->api->server);
+}
+
+static void on_upload_whole(void *arg)
+{
+    struct sn_request *rq = arg;
+    const struct sn_error *err = sn_upload_error(rq->upload);
+    if (rq->response == NULL && err->code != SN_OK)
+        sn_reply_error(rq, err);
+    else if (rq->response == NULL)
+        rq->match.route->handle(rq);
+}
+
+static void begin_upload(struct sn_request *rq)
+{
+    const char *length = sn_request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    struct sn_upload_calls calls = {on_upload_more, on_upload_whole, rq};
+    struct sn_error err = {0};
+    if (sn_upload_begin(rq->api->uploads, limit_of(rq),
+                        length != NULL ? strtoull(length, NULL, 10) : 0, &calls,
+                        &rq->upload, &err) != SN_OK)
+        sn_reply_error(rq, &err);
+}
+
+static bool collect_upload(struct sn_request *rq, const char *bytes, size_t n)
+{
+    if (rq->api->closing)
+        return false;
+    bool goes_on = sn_upload_add(rq->upload, bytes, n);
+    extend_deadline(rq);
+    if (rq->response != NULL || sn_upload_error(rq->upload)->code != SN_OK) {
+        rq->discarded += n;
+        return rq->discarded <= discard_limit(rq);
+    }
+    if (!goes_on && !rq->suspended) {
+        set_deadline(rq, 0); /* it is not the client who is slow */
+        suspend(rq);
+    }
+    return true;
+}
+
 static enum MHD_Result send_reply(struct sn_request *rq)
 {
     enum MHD_Result rc =
@@ -265,9 +356,11 @@ static void receive(struct sn_request *rq)
     set_deadline(rq, 0);
     if (rq->response != NULL)
         return;
-    if (rq->over_limit)
-        sn_reply_status(rq, 413, "the body is over the limit of %zu bytes",
-                        limit_of(rq));
+    if (rq->upload != NULL)
+        sn_upload_end(rq->upload);
+    else if (rq->over_limit)
+        sn_reply_status(rq, 413, "the body is over the limit of %llu bytes",
+                        (unsigned long long)limit_of(rq));
     else
         rq->match.route->handle(rq);
 }
@@ -283,12 +376,16 @@ enum MHD_Result sn_request_access(void *arg, struct MHD_Connection *connection,
     if (!rq->started) {
         rq->started = true;
         check(rq, method);
+        if (rq->response == NULL && is_upload(rq))
+            begin_upload(rq);
         return rq->response != NULL && has_body(rq) && !can_wait(rq)
                    ? send_reply(rq)
                    : MHD_YES;
     }
     if (*upload_size > 0) {
-        bool good = collect(rq, upload, *upload_size);
+        bool good = rq->upload != NULL
+                        ? collect_upload(rq, upload, *upload_size)
+                        : collect(rq, upload, *upload_size);
         *upload_size = 0;
         return good ? MHD_YES : MHD_NO;
     }
@@ -298,9 +395,7 @@ enum MHD_Result sn_request_access(void *arg, struct MHD_Connection *connection,
         sn_reply_status(rq, 503, "the server is stopping");
     if (rq->response != NULL)
         return send_reply(rq);
-    rq->suspended = true;
-    rq->work_deadline = sn_server_now() + rq->api->limits.work_ms;
-    MHD_suspend_connection(connection);
+    suspend(rq);
     return MHD_YES;
 }
 

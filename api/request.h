@@ -21,6 +21,7 @@
 #include "api/problem.h"
 #include "api/query.h"
 #include "api/router.h"
+#include "api/upload.h"
 #include "engine/engine.h"
 #include "storage/storage.h"
 
@@ -34,7 +35,10 @@ struct sn_request {
     struct sn_query query;
     char *body; /* with a NUL after body_size bytes */
     size_t body_size, body_room, discarded;
+    struct sn_upload *upload; /* the body when it goes to a file; whole and
+                                 without a failure when the handler sees it */
     bool started, received, suspended, over_limit;
+    uint64_t begun;         /* later by what the disk kept it waiting */
     uint64_t work_deadline; /* while suspended */
     struct MHD_Response *response;
     unsigned status;

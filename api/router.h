@@ -34,6 +34,10 @@ struct sn_route {
     const struct sn_parameter *parameters; /* of the query, or NULL: none */
     size_t body_limit;                     /* 0: takes no body */
     bool open;                             /* needs no token */
+    /* Content types whose body goes to a file under limits.upload (see
+     * api/upload.h), ended by NULL; the handler finds it in rq->upload. NULL:
+     * none. */
+    const char *const *file_types;
 };
 
 /* What the path gave. */

@@ -36,6 +36,8 @@ static const struct sn_setting settings[] = {
      "event streams at a time"},
     {"http", "max_body_kib", SN_SETTING_INT, AT(max_body_kib), 1, 65536, "1024",
      NULL, "largest request body, KiB"},
+    {"http", "max_upload_mib", SN_SETTING_INT, AT(max_upload_mib), 1, 16777216,
+     "4096", NULL, "largest body that goes to a file, MiB"},
     {"http", "request_seconds", SN_SETTING_INT, AT(request_seconds), 1, 3600,
      "30", NULL, "time for a client to send its request"},
     {"jobs", "running", SN_SETTING_INT, AT(running_jobs), 1, 64, "1", NULL,

@@ -31,7 +31,7 @@ struct sn_config {
     char web_root[SN_CONFIG_PATH];
     char token_file[SN_CONFIG_PATH];
     int32_t max_connections, max_streams;
-    int32_t max_body_kib, request_seconds;
+    int32_t max_body_kib, max_upload_mib, request_seconds;
 
     int32_t running_jobs, max_queued_jobs, nice, memory_mib;
     int32_t min_free_mib;

@@ -214,7 +214,8 @@ static enum sn_err open_api(struct sn_daemon *d, struct sn_error *err)
         .limits = {.connections = (unsigned)c->max_connections,
                    .streams = (unsigned)c->max_streams,
                    .request_ms = (unsigned)c->request_seconds * 1000,
-                   .body = (size_t)c->max_body_kib * 1024},
+                   .body = (size_t)c->max_body_kib * 1024,
+                   .upload = (uint64_t)c->max_upload_mib << 20},
     };
     if (access(c->web_root, R_OK) < 0)
         sn_log(SN_LOG_WARN, "daemon", "the dashboard is not here", "web_root",
