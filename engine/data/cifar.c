@@ -90,7 +90,7 @@ static enum sn_err grow(struct sn_images *images, uint32_t n, const char *path,
     uint8_t *pixels = realloc(images->pixels, all * IMAGE);
     if (pixels != NULL)
         images->pixels = pixels;
-    uint8_t *labels = realloc(images->labels, all);
+    uint16_t *labels = realloc(images->labels, all * sizeof *labels);
     if (labels != NULL)
         images->labels = labels;
     if (pixels == NULL || labels == NULL)

@@ -21,9 +21,13 @@ enum sn_split { SN_SPLIT_TRAIN, SN_SPLIT_HOLDOUT, SN_SPLIT_TEST };
 enum { SN_MAX_CLASSES = 1000, SN_MAX_IMAGE_CHANNELS = 3 };
 
 struct sn_dataset_info {
-    int channels, height, width, classes;
+    int channels, classes;
+    int height, width;    /* of every image; 0 when variable */
+    bool variable;        /* images are kept encoded and are of many sizes */
     uint32_t train, test; /* images; train includes the hold-out */
-    char checksum[17];    /* XXH3-64 of all pixels and labels, hex */
+    /* XXH3-64, hex: of all pixels and labels, or when variable of the names,
+     * sizes in bytes and labels of all files */
+    char checksum[17];
     float mean[SN_MAX_IMAGE_CHANNELS]; /* of training pixels, in 0..1 */
     float std[SN_MAX_IMAGE_CHANNELS];
 };
@@ -58,6 +62,9 @@ enum sn_err sn_dataset_open(const char *format, const char *dir,
 void sn_dataset_free(struct sn_dataset *data); /* NULL is fine */
 void sn_dataset_info(const struct sn_dataset *data,
                      struct sn_dataset_info *ret);
+/* The name of a class, 0 <= i < classes; NULL where the format has none.
+ * Borrowed from the data set. */
+const char *sn_dataset_class_name(const struct sn_dataset *data, int i);
 
 /* A view of a data set with its hold-out: `holdout` images drawn by seed. Also
  * limits training to the first `train_limit` images of the shuffled rest (0:

@@ -100,6 +100,17 @@ static void measure(struct sn_dataset *data)
     }
 }
 
+/* A label is a byte as long as all are, two (the low one first) otherwise. */
+static void add_labels(XXH3_state_t *hash, const struct sn_images *images,
+                       int classes)
+{
+    for (uint32_t i = 0; i < images->n; i++) {
+        uint8_t label[2] = {(uint8_t)images->labels[i],
+                            (uint8_t)(images->labels[i] >> 8)};
+        XXH3_64bits_update(hash, label, classes > 256 ? 2 : 1);
+    }
+}
+
 static enum sn_err checksum(struct sn_dataset *data, struct sn_error *err)
 {
     size_t bytes = image_bytes(&data->info);
@@ -108,9 +119,9 @@ static enum sn_err checksum(struct sn_dataset *data, struct sn_error *err)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a checksum");
     XXH3_64bits_reset(hash);
     XXH3_64bits_update(hash, data->train.pixels, data->train.n * bytes);
-    XXH3_64bits_update(hash, data->train.labels, data->train.n);
+    add_labels(hash, &data->train, data->info.classes);
     XXH3_64bits_update(hash, data->test.pixels, data->test.n * bytes);
-    XXH3_64bits_update(hash, data->test.labels, data->test.n);
+    add_labels(hash, &data->test, data->info.classes);
     snprintf(data->info.checksum, sizeof data->info.checksum, "%016" PRIx64,
              (uint64_t)XXH3_64bits_digest(hash));
     XXH3_freeState(hash);
@@ -121,7 +132,7 @@ static enum sn_err count_classes(const struct sn_format *format,
                                  const char *dir, struct sn_dataset *data,
                                  struct sn_error *err)
 {
-    /* labels are bytes, so at most 256 classes: below SN_MAX_CLASSES */
+    /* labels of these formats are bytes: at most 256 classes */
     int a = highest_label(&data->train), b = highest_label(&data->test);
     data->info.classes = format->classes;
     if (format->classes == 0)
@@ -193,10 +204,19 @@ void sn_dataset_free(struct sn_dataset *data)
     free(data->train.labels);
     free(data->test.pixels);
     free(data->test.labels);
+    sn_items_free(data->items);
+    for (int i = 0; data->class_names != NULL && i < data->info.classes; i++)
+        free(data->class_names[i]);
+    free(data->class_names);
     free(data);
 }
 
 void sn_dataset_info(const struct sn_dataset *data, struct sn_dataset_info *ret)
 {
     *ret = data->info;
+}
+
+const char *sn_dataset_class_name(const struct sn_dataset *data, int i)
+{
+    return data->class_names == NULL ? NULL : data->class_names[i];
 }

@@ -85,7 +85,15 @@ static enum sn_err read_split(const char *dir, bool test, uint64_t max_bytes,
                           labels.dim[0], images.dim[0]);
         goto err_after_labels;
     }
-    *ret = (struct sn_images){images.dim[0], images.data, labels.data};
+    uint16_t *wide = malloc(labels.bytes * sizeof *wide);
+    if (wide == NULL) {
+        rc = sn_error_set(err, SN_ERR_NOMEM, "%s: no memory for labels", stem);
+        goto err_after_labels;
+    }
+    for (size_t i = 0; i < labels.bytes; i++)
+        wide[i] = labels.data[i];
+    free(labels.data);
+    *ret = (struct sn_images){images.dim[0], images.data, wide};
     return SN_OK;
 
 err_after_labels:

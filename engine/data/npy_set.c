@@ -111,7 +111,7 @@ static uint64_t element(const uint8_t *at, int width)
     return v;
 }
 
-static enum sn_err take_labels(struct sn_npy *npy, uint8_t *labels,
+static enum sn_err take_labels(struct sn_npy *npy, uint16_t *labels,
                                struct sn_error *err)
 {
     uint8_t at[8];
@@ -126,7 +126,7 @@ static enum sn_err take_labels(struct sn_npy *npy, uint8_t *labels,
             return sn_error_set(err, SN_ERR_CORRUPT,
                                 "%s: label %" PRIu64 " is not 0 to 255",
                                 npy->file.path, i);
-        labels[i] = (uint8_t)v;
+        labels[i] = (uint16_t)v;
     }
     return SN_OK;
 }
@@ -146,7 +146,8 @@ static enum sn_err read_labels(const char *path, struct sn_images *images,
         rc = sn_error_set(err, SN_ERR_CORRUPT,
                           "%s: %" PRIu64 " labels for %" PRIu32 " images", path,
                           npy.dim[0], images->n);
-    else if ((images->labels = malloc(images->n)) == NULL)
+    else if ((images->labels = malloc(images->n * sizeof *images->labels)) ==
+             NULL)
         rc = sn_error_set(err, SN_ERR_NOMEM, "%s: no memory for labels", path);
     else
         rc = take_labels(&npy, images->labels, err);
