@@ -45,6 +45,7 @@ struct sn_spec {
         int32_t batch_size, shard_size, workers;
         int32_t precision; /* enum sn_precision */
         double learning_rate, momentum, weight_decay, label_smoothing;
+        double clip_norm, clip_value; /* of gradients; 0: none */
         double warmup_share; /* of a phase's steps, linear to the rate */
         double kd_ratio;     /* weight of distillation from the largest */
         int32_t crop_padding;

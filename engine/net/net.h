@@ -133,12 +133,13 @@ void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
  * in this order, every sub-network's sum over its shards in shard order.
  * gradient[s * n_shards + j] is sub-network s, shard j. Overwrites the part of
  * `master_gradient` (flat, like the weights), zero where no sub-network
- * reached. Parts are independent: any worker may do any, but each only once,
+ * reached; or adds to it, for the later shards of a long batch. Parts are
+ * independent: any worker may do any, but each only once,
  * since a sub-network's sum is formed in its first shard's gradient. */
 int sn_net_parts(const struct sn_supernet *net);
 void sn_net_reduce(const struct sn_supernet *net, struct sn_subnet *const *sub,
                    int n_subs, float *const *gradient, int n_shards, int part,
-                   float *master_gradient);
+                   bool adds, float *master_gradient);
 /* The tensors of a part: [first, first + count) of the tensor list. */
 void sn_net_part_tensors(const struct sn_supernet *net, int part,
                          size_t *ret_first, size_t *ret_count);

@@ -98,10 +98,10 @@ static int layer_in_part(const struct sn_subnet *sub,
 
 void sn_net_reduce(const struct sn_supernet *net, struct sn_subnet *const *sub,
                    int n_subs, float *const *gradient, int n_shards, int part,
-                   float *master_gradient)
+                   bool adds, float *master_gradient)
 {
     const struct sn_part *at = &net->part[part];
-    for (size_t t = at->first; t < at->first + at->count; t++) {
+    for (size_t t = at->first; !adds && t < at->first + at->count; t++) {
         memset(master_gradient + net->tensor[t].offset, 0,
                sizeof(float) * net->tensor[t].count);
     }

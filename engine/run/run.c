@@ -58,6 +58,8 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .label_smoothing = (float)spec->train.label_smoothing,
         .momentum = (float)spec->train.momentum,
         .weight_decay = (float)spec->train.weight_decay,
+        .clip_norm = (float)spec->train.clip_norm,
+        .clip_value = (float)spec->train.clip_value,
         .crop_padding = spec->train.crop_padding,
         .flip = spec->train.flip,
         .seed = (uint64_t)spec->seed,

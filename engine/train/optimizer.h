@@ -1,6 +1,6 @@
 /* sn_sgd - stochastic gradient descent with Nesterov momentum and weight decay.
  *
- *   g = gradient + decay * w
+ *   g = clamp(scale * gradient, -clip, clip) + decay * w
  *   m = momentum * m + g
  *   w = w - rate * (g + momentum * m)
  *
@@ -14,6 +14,8 @@
 
 struct sn_sgd {
     float rate, momentum, decay;
+    float scale; /* of the gradient: 1, or less where its norm is clipped */
+    float clip;  /* of each of its values; INFINITY: none */
 };
 
 /* weights, momentum and gradient have n floats each. */

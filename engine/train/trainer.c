@@ -27,18 +27,20 @@ struct sn_trainer {
     struct sn_pool *pool;
     struct sn_supernet *net;
     const struct sn_view *view;
-    int n_shards;
+    int n_shards; /* of a batch */
+    int wave;     /* shards in work at once */
     size_t stride;
 
     struct sn_subnet *sub[SN_MAX_SUBNETS];
     struct sn_subnet *teacher_sub;
     struct sn_workspace **ws; /* one a worker */
-    struct shard *shard;      /* n_shards */
-    struct pair *pair;        /* max_subnets * n_shards */
+    struct shard *shard;      /* wave */
+    struct pair *pair;        /* max_subnets * wave */
     float **gradients;        /* the pairs' gradients, for sn_net_reduce */
     struct sn_arena arena;    /* all of the float buffers */
 
     float *momentum, *master_gradient, *teacher_weights;
+    double *part_squares; /* of the gradient, by part of the weights */
     bool teacher_bound;
 
     uint32_t *order; /* of epoch `order_epoch` */
@@ -49,7 +51,9 @@ struct sn_trainer {
     struct sn_trainer_step now;
     struct sn_arch arch[SN_MAX_SUBNETS];
     int n_subs;
-    int first_sub; /* of the pass that runs */
+    int first_sub;          /* of the pass that runs */
+    int first_shard, n_now; /* the wave that runs */
+    float gradient_scale;
     uint64_t epoch, position;
 };
 
@@ -61,10 +65,21 @@ static size_t image_floats(const struct sn_supernet *net)
 
 /* ---- memory ---- */
 
+/* At most so many (sub-network, shard) pairs are in work at once: enough to
+ * keep tens of workers busy. */
+enum { WAVE_PAIRS = 64 };
+
+int sn_trainer_wave(const struct sn_trainer_settings *set)
+{
+    int shards = set->batch_size / set->shard_size;
+    int most = WAVE_PAIRS / set->max_subnets;
+    return shards < most ? shards : most;
+}
+
 static size_t arena_floats(const struct sn_supernet *net,
                            const struct sn_trainer_settings *set)
 {
-    size_t shards = (size_t)(set->batch_size / set->shard_size);
+    size_t shards = (size_t)sn_trainer_wave(set);
     size_t pairs = shards * (size_t)set->max_subnets;
     size_t logits =
         sn_arena_round((size_t)set->shard_size * sn_net_logit_stride(net));
@@ -79,7 +94,7 @@ void sn_trainer_bytes(const struct sn_supernet *net,
                       const struct sn_plan *heaviest, bool teacher,
                       struct sn_trainer_bytes *ret)
 {
-    double shards = set->batch_size / set->shard_size;
+    double shards = sn_trainer_wave(set);
     double shard = set->shard_size;
     double logits = shard * (double)sn_net_logit_stride(net) * sizeof(float);
     double images = shard * (double)image_floats(net) * sizeof(float);
@@ -107,12 +122,12 @@ static void lay_out(struct sn_trainer *t)
 {
     size_t n = (size_t)t->set.shard_size;
     size_t gradient = sn_net_gradient_floats(t->net);
-    for (int s = 0; s < t->n_shards; s++) {
+    for (int s = 0; s < t->wave; s++) {
         t->shard[s].images =
             sn_arena_floats(&t->arena, n * image_floats(t->net));
         t->shard[s].teacher = sn_arena_floats(&t->arena, n * t->stride);
     }
-    for (int p = 0; p < t->set.max_subnets * t->n_shards; p++) {
+    for (int p = 0; p < t->set.max_subnets * t->wave; p++) {
         t->pair[p].gradient = sn_arena_floats(&t->arena, gradient);
         t->pair[p].logits = sn_arena_floats(&t->arena, n * t->stride);
         t->pair[p].dlogits = sn_arena_floats(&t->arena, n * t->stride);
@@ -128,19 +143,21 @@ static void lay_out(struct sn_trainer *t)
 static enum sn_err allocate(struct sn_trainer *t, struct sn_error *err)
 {
     int workers = sn_pool_workers(t->pool);
-    size_t pairs = (size_t)t->set.max_subnets * (size_t)t->n_shards;
+    size_t pairs = (size_t)t->set.max_subnets * (size_t)t->wave;
     size_t n = (size_t)t->set.shard_size;
 
     t->ws = calloc((size_t)workers, sizeof t->ws[0]);
-    t->shard = calloc((size_t)t->n_shards, sizeof t->shard[0]);
+    t->shard = calloc((size_t)t->wave, sizeof t->shard[0]);
     t->pair = calloc(pairs, sizeof t->pair[0]);
     t->gradients = calloc(pairs, sizeof t->gradients[0]);
     t->order =
         calloc(sn_view_count(t->view, SN_SPLIT_TRAIN), sizeof t->order[0]);
+    t->part_squares =
+        calloc((size_t)sn_net_parts(t->net), sizeof t->part_squares[0]);
     if (t->ws == NULL || t->shard == NULL || t->pair == NULL ||
-        t->gradients == NULL || t->order == NULL)
+        t->gradients == NULL || t->order == NULL || t->part_squares == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for the trainer");
-    for (int s = 0; s < t->n_shards; s++) {
+    for (int s = 0; s < t->wave; s++) {
         t->shard[s].labels = calloc(n, sizeof t->shard[s].labels[0]);
         if (t->shard[s].labels == NULL)
             return sn_error_set(err, SN_ERR_NOMEM, "no memory for labels");
@@ -180,6 +197,7 @@ enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
     t->net = net;
     t->view = view;
     t->n_shards = settings->batch_size / settings->shard_size;
+    t->wave = sn_trainer_wave(settings);
     t->stride = sn_net_logit_stride(net);
     enum sn_err rc = allocate(t, err);
     if (rc != SN_OK) {
@@ -199,7 +217,7 @@ void sn_trainer_free(struct sn_trainer *t)
     sn_subnet_free(t->teacher_sub);
     for (int w = 0; t->ws != NULL && w < sn_pool_workers(t->pool); w++)
         sn_workspace_free(t->ws[w]);
-    for (int s = 0; t->shard != NULL && s < t->n_shards; s++)
+    for (int s = 0; t->shard != NULL && s < t->wave; s++)
         free(t->shard[s].labels);
     sn_arena_close(&t->arena);
     free(t->teacher_weights);
@@ -208,6 +226,7 @@ void sn_trainer_free(struct sn_trainer *t)
     free(t->pair);
     free(t->gradients);
     free(t->order);
+    free(t->part_squares);
     free(t);
 }
 
@@ -249,9 +268,12 @@ void sn_trainer_teacher_changed(struct sn_trainer *t)
 
 /* ---- tasks ---- */
 
+/* Shard s of the wave. */
 static void load_shard(struct sn_trainer *t, uint32_t s)
 {
     uint32_t n = (uint32_t)t->set.shard_size;
+    uint64_t at = t->position * (uint64_t)t->set.batch_size +
+                  ((uint64_t)t->first_shard + s) * n;
     struct sn_augment aug = {
         .on = true,
         .pad = t->set.crop_padding,
@@ -259,19 +281,18 @@ static void load_shard(struct sn_trainer *t, uint32_t s)
         .seed = t->set.seed,
         .epoch = t->epoch,
     };
-    sn_view_batch(t->view, SN_SPLIT_TRAIN,
-                  t->order + t->position * (uint64_t)t->set.batch_size + s * n,
-                  n, &aug, t->shard[s].images, t->shard[s].labels);
+    sn_view_batch(t->view, SN_SPLIT_TRAIN, t->order + at, n, &aug,
+                  t->shard[s].images, t->shard[s].labels);
 }
 
 static void task_prepare(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct sn_trainer *t = arg;
-    uint32_t subs = (uint32_t)t->n_subs, shards = (uint32_t)t->n_shards;
-    if (task < subs)
-        sn_subnet_bind(t->sub[task], NULL, &t->arch[task]);
-    else if (task < subs + shards)
-        load_shard(t, task - subs);
+    uint32_t shards = (uint32_t)t->n_now, subs = (uint32_t)t->n_subs;
+    if (task < shards)
+        load_shard(t, task);
+    else if (task < shards + subs)
+        sn_subnet_bind(t->sub[task - shards], NULL, &t->arch[task - shards]);
     else
         sn_subnet_bind(t->teacher_sub, t->teacher_weights,
                        &t->now.sampler->largest);
@@ -306,9 +327,9 @@ static const float *targets(const struct sn_trainer *t, int i, int s,
 static void task_pair(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct sn_trainer *t = arg;
-    int i = t->first_sub + (int)task / t->n_shards;
-    int s = (int)task % t->n_shards;
-    struct pair *p = &t->pair[i * t->n_shards + s];
+    int i = t->first_sub + (int)task / t->n_now;
+    int s = (int)task % t->n_now;
+    struct pair *p = &t->pair[i * t->n_now + s];
     struct shard *shard = &t->shard[s];
     struct sn_loss loss = {
         .n = t->set.shard_size,
@@ -326,6 +347,33 @@ static void task_pair(void *arg, uint32_t task, int worker, struct sn_cx *cx)
                        p->dlogits, p->gradient);
 }
 
+static void reduce_part(struct sn_trainer *t, int part)
+{
+    sn_net_reduce(t->net, t->sub, t->n_subs, t->gradients, t->n_now, part,
+                  t->first_shard > 0, t->master_gradient);
+}
+
+static void task_reduce(void *arg, uint32_t task, int worker, struct sn_cx *cx)
+{
+    struct sn_trainer *t = arg;
+    size_t first, count;
+    const struct sn_tensor *tensor;
+    double sum = 0;
+
+    reduce_part(t, (int)task);
+    if (t->set.clip_norm == 0)
+        return;
+    sn_supernet_tensors(t->net, &tensor);
+    sn_net_part_tensors(t->net, (int)task, &first, &count);
+    for (size_t k = first; k < first + count; k++) {
+        const float *g = t->master_gradient + tensor[k].offset;
+        for (size_t i = 0; i < tensor[k].count; i++)
+            sum += (double)g[i] * g[i];
+    }
+    t->part_squares[task] = sum;
+}
+
+/* The last wave's reduction is part of it, but where the norm must be known. */
 static void task_update(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct sn_trainer *t = arg;
@@ -333,8 +381,8 @@ static void task_update(void *arg, uint32_t task, int worker, struct sn_cx *cx)
     const struct sn_tensor *tensor;
     float *weights = sn_supernet_weights(t->net);
 
-    sn_net_reduce(t->net, t->sub, t->n_subs, t->gradients, t->n_shards,
-                  (int)task, t->master_gradient);
+    if (t->set.clip_norm == 0)
+        reduce_part(t, (int)task);
     sn_supernet_tensors(t->net, &tensor);
     sn_net_part_tensors(t->net, (int)task, &first, &count);
     for (size_t k = first; k < first + count; k++) {
@@ -343,6 +391,8 @@ static void task_update(void *arg, uint32_t task, int worker, struct sn_cx *cx)
             .rate = (float)t->now.rate,
             .momentum = t->set.momentum,
             .decay = w->decays ? t->set.weight_decay : 0,
+            .scale = t->gradient_scale,
+            .clip = t->set.clip_value > 0 ? t->set.clip_value : INFINITY,
         };
         sn_sgd_update(&sgd, w->count, t->master_gradient + w->offset,
                       t->momentum + w->offset, weights + w->offset);
@@ -371,7 +421,7 @@ static void find_batch(struct sn_trainer *t, uint64_t step)
 /* Where another sub-network's logits are the targets it goes first. */
 static enum sn_err run_pairs(struct sn_trainer *t, struct sn_error *err)
 {
-    uint32_t shards = (uint32_t)t->n_shards;
+    uint32_t shards = (uint32_t)t->n_now;
     uint32_t subs = (uint32_t)t->n_subs;
     enum sn_err rc;
 
@@ -385,16 +435,67 @@ static enum sn_err run_pairs(struct sn_trainer *t, struct sn_error *err)
     return sn_pool_run(t->pool, (subs - 1) * shards, task_pair, t, err);
 }
 
-static void sum_up(const struct sn_trainer *t, struct sn_trainer_result *ret)
+/* One wave of shards: up to the gradients of its pairs. */
+static enum sn_err run_wave(struct sn_trainer *t, struct sn_error *err)
 {
-    double loss = 0, correct = 0, macs = 0;
+    bool fixed = t->now.teach == SN_TRAINER_TEACH_FIXED;
+    bool binds = t->first_shard == 0;
+    uint32_t tasks = (uint32_t)t->n_now;
+    enum sn_err rc;
+
+    if (binds)
+        tasks += (uint32_t)t->n_subs + (fixed && !t->teacher_bound);
+    rc = sn_pool_run(t->pool, tasks, task_prepare, t, err);
+    t->teacher_bound |= fixed;
+    if (rc == SN_OK && fixed)
+        rc = sn_pool_run(t->pool, (uint32_t)t->n_now, task_teacher, t, err);
+    if (rc == SN_OK)
+        rc = run_pairs(t, err);
+    return rc;
+}
+
+/* All waves; every gradient but the last wave's is in the master gradient. */
+static enum sn_err run_batch(struct sn_trainer *t, double *ret_loss,
+                             double *ret_correct, struct sn_error *err)
+{
+    uint32_t parts = (uint32_t)sn_net_parts(t->net);
+    enum sn_err rc = SN_OK;
+
+    *ret_loss = *ret_correct = 0;
+    for (int at = 0; at < t->n_shards && rc == SN_OK; at += t->wave) {
+        int left = t->n_shards - at;
+        t->first_shard = at;
+        t->n_now = left < t->wave ? left : t->wave;
+        rc = run_wave(t, err);
+        for (int p = 0; p < t->n_subs * t->n_now && rc == SN_OK; p++) {
+            *ret_loss += t->pair[p].loss;
+            *ret_correct += t->pair[p].correct;
+        }
+        if (rc == SN_OK && (left > t->wave || t->set.clip_norm > 0))
+            rc = sn_pool_run(t->pool, parts, task_reduce, t, err);
+    }
+    return rc;
+}
+
+/* What the gradient is scaled by so that its norm is clip_norm at most. */
+static float clipped_scale(const struct sn_trainer *t)
+{
+    double sum = 0;
+    if (t->set.clip_norm == 0)
+        return 1;
+    for (int p = 0; p < sn_net_parts(t->net); p++)
+        sum += t->part_squares[p];
+    double norm = sqrt(sum);
+    return norm > t->set.clip_norm ? (float)(t->set.clip_norm / norm) : 1;
+}
+
+static void sum_up(const struct sn_trainer *t, double loss, double correct,
+                   struct sn_trainer_result *ret)
+{
+    double macs = 0;
     double images = t->set.batch_size;
     struct sn_cost cost;
 
-    for (int p = 0; p < t->n_subs * t->n_shards; p++) {
-        loss += t->pair[p].loss;
-        correct += t->pair[p].correct;
-    }
     for (int i = 0; i < t->n_subs; i++) {
         sn_plan_cost(sn_subnet_plan(t->sub[i]), &cost);
         macs += 3 * cost.macs * images;
@@ -413,11 +514,11 @@ enum sn_err sn_trainer_step(struct sn_trainer *t,
                             const struct sn_trainer_step *step,
                             struct sn_trainer_result *ret, struct sn_error *err)
 {
-    bool fixed = step->teach == SN_TRAINER_TEACH_FIXED;
     struct sn_trainer_result result;
+    double loss, correct;
     enum sn_err rc;
 
-    if (fixed && t->teacher_weights == NULL)
+    if (step->teach == SN_TRAINER_TEACH_FIXED && t->teacher_weights == NULL)
         return sn_error_set(err, SN_ERR_INTERNAL, "there is no teacher");
     t->now = *step;
     find_batch(t, step->step);
@@ -428,22 +529,16 @@ enum sn_err sn_trainer_step(struct sn_trainer *t,
                             "%d sub-networks a step, prepared for %d",
                             t->n_subs, t->set.max_subnets);
 
-    uint32_t tasks =
-        (uint32_t)(t->n_subs + t->n_shards) + (fixed && !t->teacher_bound);
-    rc = sn_pool_run(t->pool, tasks, task_prepare, t, err);
-    t->teacher_bound |= fixed;
-    if (rc == SN_OK && fixed)
-        rc = sn_pool_run(t->pool, (uint32_t)t->n_shards, task_teacher, t, err);
-    if (rc == SN_OK)
-        rc = run_pairs(t, err);
+    rc = run_batch(t, &loss, &correct, err);
     if (rc != SN_OK)
         return rc;
-    sum_up(t, &result);
+    sum_up(t, loss, correct, &result);
     if (!isfinite(result.loss))
         return sn_error_set(err, SN_ERR_INVALID,
                             "training diverged at step %llu (the loss is no "
                             "number): try a lower learning_rate",
                             (unsigned long long)step->step);
+    t->gradient_scale = clipped_scale(t);
     rc = sn_pool_run(t->pool, (uint32_t)sn_net_parts(t->net), task_update, t,
                      err);
     if (rc == SN_OK)

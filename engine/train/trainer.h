@@ -6,6 +6,10 @@
  *   forward, loss, backward               n_subs x n_shards tasks
  *   reduce and update                     one task a part of the weights
  *
+ * A batch of more pairs than sn_trainer_wave() allows goes in waves of shards,
+ * whose gradients add up before the one update, so that buffers stay bounded
+ * whatever the batch.
+ *
  * Workers take tasks as they become free; every sum is in shard order, so
  * results depend neither on timing nor on the number of workers. After the
  * first step nothing here allocates. Called from one thread (the conductor).
@@ -23,10 +27,16 @@ struct sn_trainer_settings {
     int batch_size, shard_size; /* batch_size is a multiple of shard_size */
     int max_subnets;
     float label_smoothing, momentum, weight_decay;
+    float clip_norm;  /* of the whole gradient; 0: none */
+    float clip_value; /* of each of its values; 0: none */
     int crop_padding;
     bool flip;
     uint64_t seed;
 };
+
+/* Shards that are in work at once: by formula, not by the number of workers,
+ * since sums depend on it. */
+int sn_trainer_wave(const struct sn_trainer_settings *settings);
 
 /* Borrows pool, net and view for its life. */
 enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,

@@ -1,5 +1,6 @@
 /* Where a step's time goes: the trainer's calls one after the other in one
  * thread, each with its own clock. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,8 +125,11 @@ static void update(struct step *s)
     float *weights = sn_supernet_weights(s->net);
     for (size_t k = 0; k < n; k++) {
         const struct sn_tensor *w = &tensor[k];
-        const struct sn_sgd sgd = {
-            .rate = 1e-3f, .momentum = 0.9f, .decay = w->decays ? 3e-5f : 0};
+        const struct sn_sgd sgd = {.rate = 1e-3f,
+                                   .momentum = 0.9f,
+                                   .decay = w->decays ? 3e-5f : 0,
+                                   .scale = 1,
+                                   .clip = INFINITY};
         sn_sgd_update(&sgd, w->count, s->master + w->offset,
                       s->momentum + w->offset, weights + w->offset);
     }
@@ -139,7 +143,8 @@ static void one_step(struct step *s, const struct sn_arch *arch)
     for (int j = 0; j < SHARDS; j++)
         one_shard(s, j, &at);
     for (int part = 0; part < sn_net_parts(s->net); part++)
-        sn_net_reduce(s->net, &s->sub, 1, s->gradient, SHARDS, part, s->master);
+        sn_net_reduce(s->net, &s->sub, 1, s->gradient, SHARDS, part, false,
+                      s->master);
     lap(s, BENCH_PART_REDUCE, &at);
     update(s);
     lap(s, BENCH_PART_UPDATE, &at);

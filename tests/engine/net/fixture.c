@@ -140,7 +140,8 @@ double sn_fixture_step(struct sn_fixture *f, const struct sn_loss *loss)
                        f->gradient);
     assert_int_equal(sn_cx_take_error(f->cx, &err), SN_OK);
     for (int part = 0; part < sn_net_parts(f->net); part++) {
-        sn_net_reduce(f->net, &f->sub, 1, &f->gradient, 1, part, f->master);
+        sn_net_reduce(f->net, &f->sub, 1, &f->gradient, 1, part, false,
+                      f->master);
     }
     return total;
 }

@@ -97,7 +97,7 @@ static void reduce_task(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct step *s = arg;
     sn_net_reduce(s->f.net, s->sub, SUBS, s->gradient, SHARDS,
-                  (int)s->part_order[task], s->master);
+                  (int)s->part_order[task], false, s->master);
 }
 
 static void run(struct step *s, struct sn_pool *pool)
@@ -147,7 +147,7 @@ static void test_sum(void **state)
     for (int p = 0; p < PAIRS; p++) {
         for (int part = 0; part < sn_net_parts(s.f.net); part++) {
             sn_net_reduce(s.f.net, &s.sub[p / SHARDS], 1, &s.gradient[p], 1,
-                          part, s.master);
+                          part, false, s.master);
         }
         for (size_t i = 0; i < s.f.size; i++) {
             sum[i] += (double)s.master[i];

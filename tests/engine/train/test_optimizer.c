@@ -23,9 +23,10 @@ static void draw(float *ret, uint64_t step)
         ret[i] = (float)sn_rng_normal(&rng);
 }
 
-static void compare(float rate, float momentum, float decay)
+static void compare(float rate, float momentum, float decay, float scale,
+                    float clip)
 {
-    struct sn_sgd sgd = {rate, momentum, decay};
+    struct sn_sgd sgd = {rate, momentum, decay, scale, clip};
     float w[N], m[N] = {0}, g[N];
     double w64[N], m64[N] = {0};
 
@@ -36,7 +37,9 @@ static void compare(float rate, float momentum, float decay)
         draw(g, u);
         sn_sgd_update(&sgd, N, g, m, w);
         for (int i = 0; i < N; i++) {
-            double full = (double)g[i] + (double)decay * w64[i];
+            double full = (double)scale * (double)g[i];
+            full = fmax(-(double)clip, fmin((double)clip, full));
+            full += (double)decay * w64[i];
             m64[i] = (double)momentum * m64[i] + full;
             w64[i] -= (double)rate * (full + (double)momentum * m64[i]);
         }
@@ -49,15 +52,16 @@ static void compare(float rate, float momentum, float decay)
 
 static void equals_the_formula(void **state)
 {
-    compare(0.1f, 0.9f, 0.01f);
-    compare(0.1f, 0, 0);
-    compare(0.3f, 0.5f, 0);
-    compare(0.3f, 0, 0.05f);
+    compare(0.1f, 0.9f, 0.01f, 1, INFINITY);
+    compare(0.1f, 0, 0, 1, INFINITY);
+    compare(0.3f, 0.5f, 0, 1, 0.4f);
+    compare(0.3f, 0, 0.05f, 0.25f, INFINITY);
+    compare(0.3f, 0.5f, 0.05f, 0.5f, 0.1f);
 }
 
 static void pieces_equal_the_whole(void **state)
 {
-    struct sn_sgd sgd = {0.1f, 0.9f, 0.01f};
+    struct sn_sgd sgd = {0.1f, 0.9f, 0.01f, 0.7f, 0.8f};
     float w[2][N], m[2][N], g[N];
 
     draw(g, 0);

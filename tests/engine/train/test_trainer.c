@@ -1,7 +1,8 @@
 /* The training step: loss falls with every way of teaching; weights are bitwise
  * the same with one worker and with two; weights, momentum and the step's
- * number are all that a replay needs; after the first steps nothing allocates;
- * training that diverges says so.
+ * number are all that a replay needs; a long batch in waves is one step; the
+ * gradient is clipped by its norm and by value; after the first steps nothing
+ * allocates; training that diverges says so.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include <malloc.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,20 +41,22 @@ static void ok(enum sn_err rc, const struct sn_error *err)
         fail_msg("%s", err->message);
 }
 
-static void bench_init(struct bench *b, int workers, enum sn_sampler_kind kind,
-                       enum sn_trainer_teach teach)
+static const struct sn_trainer_settings usual = {.batch_size = BATCH,
+                                                 .shard_size = SHARD,
+                                                 .max_subnets = SUBNETS,
+                                                 .label_smoothing = 0.1f,
+                                                 .momentum = 0.9f,
+                                                 .weight_decay = 3e-5f,
+                                                 .crop_padding = 1,
+                                                 .seed = 7};
+
+static void bench_make(struct bench *b, int workers, enum sn_sampler_kind kind,
+                       enum sn_trainer_teach teach,
+                       const struct sn_trainer_settings *settings)
 {
     struct sn_error e = {0};
     const struct sn_space *space = sn_space_find("mbv3-tiny");
     struct sn_limits all;
-    struct sn_trainer_settings settings = {.batch_size = BATCH,
-                                           .shard_size = SHARD,
-                                           .max_subnets = SUBNETS,
-                                           .label_smoothing = 0.1f,
-                                           .momentum = 0.9f,
-                                           .weight_decay = 3e-5f,
-                                           .crop_padding = 1,
-                                           .seed = 7};
     memset(b, 0, sizeof *b);
     b->teach = teach;
     b->rate = 0.05;
@@ -64,10 +68,15 @@ static void bench_init(struct bench *b, int workers, enum sn_sampler_kind kind,
     ok(sn_view_new(set.data, 7, 20, 0, &b->view, &e), &e);
     ok(sn_supernet_new(b->compute, space, 1, SN_SMALL_CLASSES, 7, &b->net, &e),
        &e);
-    ok(sn_trainer_new(b->pool, b->net, b->view, &settings, &b->trainer, &e),
-       &e);
+    ok(sn_trainer_new(b->pool, b->net, b->view, settings, &b->trainer, &e), &e);
     if (teach == SN_TRAINER_TEACH_FIXED)
         ok(sn_trainer_keep_teacher(b->trainer, NULL, &e), &e);
+}
+
+static void bench_init(struct bench *b, int workers, enum sn_sampler_kind kind,
+                       enum sn_trainer_teach teach)
+{
+    bench_make(b, workers, kind, teach, &usual);
 }
 
 static void bench_close(struct bench *b)
@@ -98,7 +107,6 @@ static double train(struct bench *b, uint64_t first, uint64_t n)
         struct sn_trainer_result r;
         struct sn_error err = {0};
         ok(one_step(b, i, &r, &err), &err);
-        assert_int_equal(r.images, BATCH);
         assert_true(r.macs > 0 && r.accuracy >= 0 && r.accuracy <= 1);
         sum += r.loss;
     }
@@ -200,6 +208,65 @@ static void replay_is_the_unbroken_run(void **state)
     }
 }
 
+/* 65 shards of two images: in waves of 16, and of 64 where the trainer is made
+ * for a single sub-network. */
+static void waves_of_a_long_batch_are_one_step(void **state)
+{
+    struct bench b[3];
+    struct sn_trainer_settings many = usual;
+    many.batch_size = 130;
+    many.shard_size = 2;
+    struct sn_trainer_settings few = many;
+    few.max_subnets = 1;
+    assert_int_equal(sn_trainer_wave(&many), 16);
+    assert_int_equal(sn_trainer_wave(&few), 64);
+    assert_int_equal(sn_trainer_wave(&usual), BATCH / SHARD);
+    bench_make(&b[0], 1, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_FIXED, &many);
+    bench_make(&b[1], 2, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_FIXED, &many);
+    bench_make(&b[2], 2, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_FIXED, &few);
+    for (int i = 0; i < 3; i++)
+        train(&b[i], 0, 1);
+    assert_same_weights(&b[0], &b[1]);
+    const float *x = sn_trainer_momentum(b[0].trainer);
+    const float *y = sn_trainer_momentum(b[2].trainer);
+    for (size_t i = 0; i < sn_supernet_size(b[0].net); i++)
+        assert_float_equal(x[i], y[i], 1e-5f + 1e-4f * fabsf(x[i]));
+    for (int i = 0; i < 3; i++)
+        bench_close(&b[i]);
+}
+
+static void gradients_are_clipped(void **state)
+{
+    struct bench free, by_norm, by_value;
+    struct sn_trainer_settings s = usual;
+    double norm = 0, clipped = 0, top = 0;
+    s.weight_decay = 0;
+    bench_make(&free, 2, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_NONE, &s);
+    s.clip_norm = 0.25f;
+    bench_make(&by_norm, 2, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_NONE, &s);
+    s.clip_norm = 0;
+    s.clip_value = 0.01f;
+    bench_make(&by_value, 2, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_NONE, &s);
+    train(&free, 0, 1);
+    train(&by_norm, 0, 1);
+    train(&by_value, 0, 1);
+    for (size_t i = 0; i < sn_supernet_size(free.net); i++) {
+        double g = (double)sn_trainer_momentum(free.trainer)[i];
+        double c = (double)sn_trainer_momentum(by_norm.trainer)[i];
+        double v = (double)sn_trainer_momentum(by_value.trainer)[i];
+        norm += g * g;
+        clipped += c * c;
+        top = fmax(top, fabs(g));
+        double bound = (double)s.clip_value;
+        assert_true(fabs(v - fmax(-bound, fmin(bound, g))) < 1e-9);
+    }
+    assert_true(sqrt(norm) > 0.5 && top > 0.02);
+    assert_true(fabs(sqrt(clipped) - 0.25) < 1e-4);
+    bench_close(&free);
+    bench_close(&by_norm);
+    bench_close(&by_value);
+}
+
 /* What the allocator has handed out, and primitives made, are the same after
  * ten more steps of the sandwich. */
 static void a_step_allocates_nothing(void **state)
@@ -270,6 +337,8 @@ int main(void)
         cmocka_unit_test(loss_falls_with_a_fixed_teacher),
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(replay_is_the_unbroken_run),
+        cmocka_unit_test(waves_of_a_long_batch_are_one_step),
+        cmocka_unit_test(gradients_are_clipped),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(divergence_names_the_rate),
         cmocka_unit_test(odd_batches_are_refused),
