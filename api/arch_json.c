@@ -11,6 +11,7 @@ static const char *act_name(enum sn_act act)
 {
     return act == SN_ACT_RELU     ? "relu"
            : act == SN_ACT_HSWISH ? "hswish"
+           : act == SN_ACT_RELU6  ? "relu6"
                                   : "none";
 }
 

@@ -95,7 +95,13 @@ void sn_conv1_forward(struct sn_cx *cx, const struct sn_conv1 *s,
                       const float *x, const float *packed_fwd, float *y);
 /* For inference: y = act(conv(x) + bias[op]) (+ residual, added after: only
  * with act none). bias padded to B; residual may be NULL. act: enum sn_cact. */
-enum sn_cact { SN_CACT_NONE, SN_CACT_RELU, SN_CACT_HSWISH, SN_CACT_HSIGMOID };
+enum sn_cact {
+    SN_CACT_NONE,
+    SN_CACT_RELU,
+    SN_CACT_HSWISH,
+    SN_CACT_HSIGMOID,
+    SN_CACT_RELU6 /* clamp(t, 0, 6) */
+};
 void sn_conv1_infer(struct sn_cx *cx, const struct sn_conv1 *s, const float *x,
                     const float *packed_fwd, const float *bias,
                     enum sn_cact act, const float *residual, float *y);

@@ -74,6 +74,9 @@ SN_INLINE void frame_copy(float *frame, const float *x, int h, int w, int pad,
     case SN_CACT_RELU:
         frame_copy_act(SN_CACT_RELU, frame, x, h, w, pad, scale, shift);
         break;
+    case SN_CACT_RELU6:
+        frame_copy_act(SN_CACT_RELU6, frame, x, h, w, pad, scale, shift);
+        break;
     case SN_CACT_HSWISH:
         frame_copy_act(SN_CACT_HSWISH, frame, x, h, w, pad, scale, shift);
         break;

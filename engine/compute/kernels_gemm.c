@@ -52,6 +52,8 @@ SN_INLINE void finish(const struct sn_gemm *g, const struct tile *t, vec v,
     int cb = first_block + block;
     if (g->act == SN_CACT_RELU)
         v = act_of(SN_CACT_RELU, v);
+    else if (g->act == SN_CACT_RELU6)
+        v = act_of(SN_CACT_RELU6, v);
     else if (g->act == SN_CACT_HSWISH)
         v = act_of(SN_CACT_HSWISH, v);
     else if (g->act == SN_CACT_HSIGMOID)

@@ -106,6 +106,9 @@ static void bn_apply(const struct sn_plane *s, const float *x,
             case SN_CACT_RELU:
                 apply_act(SN_CACT_RELU, gate, &a);
                 break;
+            case SN_CACT_RELU6:
+                apply_act(SN_CACT_RELU6, gate, &a);
+                break;
             case SN_CACT_HSWISH:
                 apply_act(SN_CACT_HSWISH, gate, &a);
                 break;
@@ -238,6 +241,9 @@ static void bn_backward(const struct sn_plane *s, const float *x,
         case SN_CACT_RELU:
             back_act(SN_CACT_RELU, &b, dgamma + at, dbeta + at);
             break;
+        case SN_CACT_RELU6:
+            back_act(SN_CACT_RELU6, &b, dgamma + at, dbeta + at);
+            break;
         case SN_CACT_HSWISH:
             back_act(SN_CACT_HSWISH, &b, dgamma + at, dbeta + at);
             break;
@@ -318,6 +324,9 @@ static void bn_backward_sums(const struct sn_plane *s, const float *x,
         switch (in->act) {
         case SN_CACT_RELU:
             sums_act(SN_CACT_RELU, &b, &g, &product);
+            break;
+        case SN_CACT_RELU6:
+            sums_act(SN_CACT_RELU6, &b, &g, &product);
             break;
         case SN_CACT_HSWISH:
             sums_act(SN_CACT_HSWISH, &b, &g, &product);

@@ -73,6 +73,8 @@ SN_INLINE void row_tile(const int n, const int stride, const struct sn_stem *s,
     for (int p = 0; p < n; p++) {
         if (r->act == SN_CACT_RELU)
             a[p] = act_of(SN_CACT_RELU, a[p]);
+        else if (r->act == SN_CACT_RELU6)
+            a[p] = act_of(SN_CACT_RELU6, a[p]);
         else if (r->act == SN_CACT_HSWISH)
             a[p] = act_of(SN_CACT_HSWISH, a[p]);
         else if (r->act == SN_CACT_HSIGMOID)

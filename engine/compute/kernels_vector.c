@@ -28,6 +28,8 @@ SN_INLINE vec sum_of(int hw, const float *x, const struct sn_affine *in, int c,
     switch (in->act) {
     case SN_CACT_RELU:
         return plane_sum(SN_CACT_RELU, true, hw, x, scale, shift, dy);
+    case SN_CACT_RELU6:
+        return plane_sum(SN_CACT_RELU6, true, hw, x, scale, shift, dy);
     case SN_CACT_HSWISH:
         return plane_sum(SN_CACT_HSWISH, true, hw, x, scale, shift, dy);
     case SN_CACT_HSIGMOID:
@@ -77,6 +79,8 @@ SN_INLINE vec act_any(enum sn_cact act, vec v)
     switch (act) {
     case SN_CACT_RELU:
         return act_of(SN_CACT_RELU, v);
+    case SN_CACT_RELU6:
+        return act_of(SN_CACT_RELU6, v);
     case SN_CACT_HSWISH:
         return act_of(SN_CACT_HSWISH, v);
     case SN_CACT_HSIGMOID:
@@ -91,6 +95,8 @@ SN_INLINE vec slope_any(enum sn_cact act, vec v)
     switch (act) {
     case SN_CACT_RELU:
         return slope_of(SN_CACT_RELU, v);
+    case SN_CACT_RELU6:
+        return slope_of(SN_CACT_RELU6, v);
     case SN_CACT_HSWISH:
         return slope_of(SN_CACT_HSWISH, v);
     case SN_CACT_HSIGMOID:

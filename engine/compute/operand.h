@@ -64,6 +64,9 @@ static inline void source_make(const struct sn_source *s, const struct run *run,
     case SN_CACT_RELU:
         source_act(SN_CACT_RELU, s, run, to);
         break;
+    case SN_CACT_RELU6:
+        source_act(SN_CACT_RELU6, s, run, to);
+        break;
     case SN_CACT_HSWISH:
         source_act(SN_CACT_HSWISH, s, run, to);
         break;
@@ -135,6 +138,9 @@ static inline void through_pass(const struct sn_source *s, const float *mean,
     switch (s->act) {
     case SN_CACT_RELU:
         through_run(SN_CACT_RELU, s, m, run, dx, sums);
+        break;
+    case SN_CACT_RELU6:
+        through_run(SN_CACT_RELU6, s, m, run, dx, sums);
         break;
     case SN_CACT_HSWISH:
         through_run(SN_CACT_HSWISH, s, m, run, dx, sums);

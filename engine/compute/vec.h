@@ -119,6 +119,8 @@ SN_INLINE vec act_of(const enum sn_cact act, vec t)
     switch (act) {
     case SN_CACT_RELU:
         return max_of(t, (vec){0});
+    case SN_CACT_RELU6:
+        return clamp6(t);
     case SN_CACT_HSWISH:
         return t * clamp6(t + 3.0f) * (1.0f / 6);
     case SN_CACT_HSIGMOID:
@@ -135,6 +137,10 @@ SN_INLINE void act_all(const int n, enum sn_cact act, vec *v)
 #pragma GCC unroll 16
         for (int i = 0; i < n; i++)
             v[i] = act_of(SN_CACT_RELU, v[i]);
+    } else if (act == SN_CACT_RELU6) {
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++)
+            v[i] = act_of(SN_CACT_RELU6, v[i]);
     } else if (act == SN_CACT_HSWISH) {
 #pragma GCC unroll 16
         for (int i = 0; i < n; i++)
@@ -153,6 +159,8 @@ SN_INLINE vec slope_of(const enum sn_cact act, vec t)
     switch (act) {
     case SN_CACT_RELU:
         return if_less(zero, t, one, zero);
+    case SN_CACT_RELU6:
+        return if_less(zero, t, if_less(t, zero + 6.0f, one, zero), zero);
     case SN_CACT_HSWISH: {
         vec middle = if_less(t, three, t * (1.0f / 3) + 0.5f, one);
         return if_less(-three, t, middle, zero);

@@ -19,21 +19,22 @@ struct sn_table {
 
 /* ---- keys ---- */
 
-static const char *const act_names[] = {"none", "relu", "hswish"};
+static const char *const act_names[] = {"none", "relu", "hswish", "relu6"};
 
 /* part 0: the stem; 1 + i: block i; n_blocks + 1: the head. */
 static void part_key(const struct sn_plan *plan, int part,
                      char ret[SN_TABLE_KEY_MAX])
 {
     if (part == 0) {
-        snprintf(ret, SN_TABLE_KEY_MAX, "stem/%d-%d/s%d/%d", plan->in_channels,
-                 plan->stem_out, plan->stem_stride, plan->resolution);
+        snprintf(ret, SN_TABLE_KEY_MAX, "stem/%d-%d/s%d/%s/%d",
+                 plan->in_channels, plan->stem_out, plan->stem_stride,
+                 act_names[plan->stem_act], plan->resolution);
         return;
     }
     if (part == plan->n_blocks + 1) {
-        snprintf(ret, SN_TABLE_KEY_MAX, "head/%d-%d-%d-%d/%d", plan->head_in,
+        snprintf(ret, SN_TABLE_KEY_MAX, "head/%d-%d-%d-%d/%s/%d", plan->head_in,
                  plan->head_out, plan->feature_out, plan->classes,
-                 plan->head_size);
+                 act_names[plan->head_act], plan->head_size);
         return;
     }
     const struct sn_block_plan *b = &plan->block[part - 1];

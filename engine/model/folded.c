@@ -74,8 +74,9 @@ void sn_folded_shapes(const struct sn_plan *plan, struct sn_folded_net *ret)
         f->project = pointwise(b->mid, b->out);
     }
     ret->head = pointwise(plan->head_in, plan->head_out);
-    ret->feature = pointwise(plan->head_out, plan->feature_out);
-    ret->classifier = pointwise(plan->feature_out, plan->classes);
+    if (plan->feature_out)
+        ret->feature = pointwise(plan->head_out, plan->feature_out);
+    ret->classifier = pointwise(sn_plan_features(plan), plan->classes);
 }
 
 void sn_folded_shape(const struct sn_folded *layer, int64_t ret[4])

@@ -179,6 +179,14 @@ static char *hard_sigmoid(struct sn_onnx_graph *g, char *x)
     return y;
 }
 
+/* The bounds of ReLU6, which all of a graph's share. */
+static void relu6_bounds(struct sn_onnx_graph *g)
+{
+    static const float bound[2] = {0, 6};
+    initialiser(g, text(g, "relu6.least"), &bound[0], 0, NULL);
+    initialiser(g, text(g, "relu6.most"), &bound[1], 0, NULL);
+}
+
 static char *activation(struct sn_onnx_graph *g, char *x, enum sn_act act)
 {
     char *y;
@@ -190,6 +198,10 @@ static char *activation(struct sn_onnx_graph *g, char *x, enum sn_act act)
     case SN_ACT_HSWISH:
         y = text(g, "%s.hswish", x);
         node(g, "Mul", y, 2, x, hard_sigmoid(g, x));
+        return y;
+    case SN_ACT_RELU6:
+        y = text(g, "%s.relu6", x);
+        node(g, "Clip", y, 3, x, text(g, "relu6.least"), text(g, "relu6.most"));
         return y;
     case SN_ACT_NONE:
         break;
@@ -249,11 +261,12 @@ static void tail(struct sn_onnx_graph *g, char *x,
     const struct sn_folded *last = &net->classifier;
     int64_t shape[2] = {last->out, last->in};
     x = convolution(g, "head", x, &net->head);
-    x = activation(g, x, SN_ACT_HSWISH);
+    x = activation(g, x, net->plan.head_act);
     char *y = text(g, "pool");
     node(g, "GlobalAveragePool", y, 1, x);
-    y = convolution(g, "feature", y, &net->feature);
-    y = activation(g, y, SN_ACT_HSWISH);
+    if (net->feature.out > 0)
+        y = activation(g, convolution(g, "feature", y, &net->feature),
+                       net->plan.head_act);
     char *flat = text(g, "flat");
     attribute_int(g, node(g, "Flatten", flat, 1, y), "axis", 1);
     char *weight =
@@ -347,6 +360,15 @@ static void head_of_model(struct sn_onnx_graph *g,
         property(g, identity->notes[i].key, identity->notes[i].value);
 }
 
+static bool uses_relu6(const struct sn_plan *plan)
+{
+    bool uses =
+        plan->stem_act == SN_ACT_RELU6 || plan->head_act == SN_ACT_RELU6;
+    for (int i = 0; i < plan->n_blocks; i++)
+        uses |= plan->block[i].act == SN_ACT_RELU6;
+    return uses;
+}
+
 static void fill(struct sn_onnx_graph *g, const struct sn_folded_net *net,
                  const struct sn_identity *identity, const float *mean,
                  const float *std)
@@ -367,10 +389,12 @@ static void fill(struct sn_onnx_graph *g, const struct sn_folded_net *net,
     g->graph.input = value_info(g, "image", 4, in);
     g->graph.output = value_info(g, "logits", 2, out);
     head_of_model(g, identity, mean != NULL);
+    if (uses_relu6(plan))
+        relu6_bounds(g);
     char *x = text(g, "image");
     if (mean)
         x = normalise(g, x, plan->in_channels, mean, std);
-    x = activation(g, convolution(g, "stem", x, &net->stem), SN_ACT_HSWISH);
+    x = activation(g, convolution(g, "stem", x, &net->stem), plan->stem_act);
     for (int i = 0; i < plan->n_blocks; i++)
         x = block(g, i, x, &plan->block[i], &net->block[i]);
     tail(g, x, net);

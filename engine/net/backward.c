@@ -71,17 +71,21 @@ static void tail_back(const struct gradient *g, const float *dlogits, float *dx)
     int classifier = sn_layer_classifier(plan);
     float *u = tape->vector[0], *v = tape->vector[1];
     struct sn_plane plane = sn_pass_plane(p, head);
+    enum sn_cact act = sn_layer_act(plan->head_act);
 
     sn_vec_bias_act_backward(p->cx, p->n, plan->classes, tape->logits,
                              sn_pass_beta(p, classifier), SN_CACT_NONE, dlogits,
                              u, grad_beta(g, classifier));
     conv_back(g, classifier, tape->mixed, u, v);
-    sn_vec_bias_act_backward(p->cx, p->n, plan->feature_out, tape->feature,
-                             NULL, SN_CACT_HSWISH, v, v, NULL);
-    conv_back(g, feature, tape->pooled, v, u);
-    sn_pool_backward(p->cx, &plane, u, tape->wide);
-    bn_back(g, head, tape->head, SN_CACT_HSWISH, NULL, NULL, tape->wide,
-            tape->wide);
+    float *dpooled = v;
+    if (plan->feature_out > 0) {
+        sn_vec_bias_act_backward(p->cx, p->n, plan->feature_out, tape->feature,
+                                 NULL, act, v, v, NULL);
+        conv_back(g, feature, tape->pooled, v, u);
+        dpooled = u;
+    }
+    sn_pool_backward(p->cx, &plane, dpooled, tape->wide);
+    bn_back(g, head, tape->head, act, NULL, NULL, tape->wide, tape->wide);
     conv_back(g, head, tape->block[plan->n_blocks - 1].y, tape->wide, dx);
 }
 
@@ -203,7 +207,8 @@ static void stem_back(const struct gradient *g, const float *dx)
     const struct sn_pass *p = g->pass;
     struct sn_stem s = sn_pass_stem(p);
     float *dw = grad_weight(g, 0);
-    bn_back(g, 0, p->tape->stem, SN_CACT_HSWISH, NULL, NULL, dx, p->tape->wide);
+    enum sn_cact act = sn_layer_act(p->sub->plan.stem_act);
+    bn_back(g, 0, p->tape->stem, act, NULL, NULL, dx, p->tape->wide);
     memset(dw, 0, sizeof(float) * sn_layer_weight_floats(&p->sub->layer[0]));
     sn_stem_backward_weights(p->cx, &s, p->images, p->tape->wide, dw);
 }

@@ -43,7 +43,8 @@ void sn_fold_layer(const struct sn_subnet *sub, const struct sn_bn_stats *stats,
         }
         double mean = stats->mean[sub->stored[j]][o] / stats->images;
         double var = stats->var[sub->stored[j]][o] / stats->images;
-        double scale = (double)gamma[o] / sqrt(var + (double)SN_BN_EPS);
+        double scale =
+            (double)gamma[o] / sqrt(var + (double)net->space->bn_eps);
         for (size_t e = 0; e < run; e++) {
             float *w = &ret_weight[(size_t)o * run + e];
             *w = (float)((double)*w * scale);

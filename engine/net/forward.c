@@ -8,8 +8,8 @@ static void finish_bn(const struct sn_pass *p, int j)
     struct sn_plane plane = sn_pass_plane(p, j);
     const struct sn_bn_tape *bn = &p->tape->bn[j];
     sn_bn_finish(p->cx, &plane, bn->sums, sn_pass_gamma(p, j),
-                 sn_pass_beta(p, j), SN_BN_EPS, bn->mean, bn->rstd, bn->scale,
-                 bn->shift);
+                 sn_pass_beta(p, j), p->sub->net->space->bn_eps, bn->mean,
+                 bn->rstd, bn->scale, bn->shift);
 }
 
 /* y = conv(source), raw, and its BN's scale and shift; the source itself goes
@@ -43,7 +43,7 @@ static struct sn_source stem(const struct sn_pass *p)
     return (struct sn_source){.u = tape->stem,
                               .scale = bn->scale,
                               .shift = bn->shift,
-                              .act = SN_CACT_HSWISH};
+                              .act = sn_layer_act(p->sub->plan.stem_act)};
 }
 
 static void squeeze_excite(const struct sn_pass *p, int b)
@@ -131,13 +131,16 @@ static void tail(const struct sn_pass *p, const struct sn_source *in,
     int head = sn_layer_head(plan);
     int classifier = sn_layer_classifier(plan);
     struct sn_plane plane = sn_pass_plane(p, head);
+    enum sn_cact act = sn_layer_act(plan->head_act);
 
     conv_bn(p, head, in, tape->block[plan->n_blocks - 1].y, tape->head);
     sn_pool_forward(p->cx, &plane, tape->head, tape->bn[head].scale,
-                    tape->bn[head].shift, SN_CACT_HSWISH, tape->pooled);
-    conv_vector(p, sn_layer_feature(plan), tape->pooled, tape->feature);
-    sn_vec_bias_act(p->cx, p->n, plan->feature_out, tape->feature, NULL,
-                    SN_CACT_HSWISH, tape->mixed);
+                    tape->bn[head].shift, act, tape->pooled);
+    if (plan->feature_out > 0) {
+        conv_vector(p, sn_layer_feature(plan), tape->pooled, tape->feature);
+        sn_vec_bias_act(p->cx, p->n, plan->feature_out, tape->feature, NULL,
+                        act, tape->mixed);
+    }
     conv_vector(p, classifier, tape->mixed, tape->logits);
     sn_vec_bias_act(p->cx, p->n, plan->classes, tape->logits,
                     sn_pass_beta(p, classifier), SN_CACT_NONE, ret_logits);

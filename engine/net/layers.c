@@ -55,10 +55,12 @@ void sn_layers_make(const struct sn_plan *plan,
     struct sn_layer *head = ret + sn_layer_head(plan);
     *head = conv1_layer(plan->head_out, plan->head_in, plan->head_size);
     head->bn = true;
-    ret[sn_layer_feature(plan)] =
-        conv1_layer(plan->feature_out, plan->head_out, 1);
+    if (plan->feature_out > 0) {
+        ret[sn_layer_feature(plan)] =
+            conv1_layer(plan->feature_out, plan->head_out, 1);
+    }
     struct sn_layer *classifier = ret + sn_layer_classifier(plan);
-    *classifier = conv1_layer(plan->classes, plan->feature_out, 1);
+    *classifier = conv1_layer(plan->classes, sn_plan_features(plan), 1);
     classifier->bias = true;
 }
 

@@ -5,9 +5,10 @@
  *   1 + 5 b + l  block b's layer l: expand, depth, SE reduce, SE expand,
  * project then         head, feature, classifier
  *
- * A layer that a block lacks is there with kind SN_LAYER_ABSENT. The supernet's
- * own list is that of its largest architecture: there block b is slot b. Plain
- * data, pure functions, thread-safe.
+ * A layer that a block lacks (or the feature layer, where the pooled head goes
+ * straight to the classifier) is there with kind SN_LAYER_ABSENT. The
+ * supernet's own list is that of its largest architecture: there block b is
+ * slot b. Plain data, pure functions, thread-safe.
  */
 #ifndef SN_NET_LAYERS_H
 #define SN_NET_LAYERS_H
@@ -95,6 +96,8 @@ static inline enum sn_cact sn_layer_act(enum sn_act act)
         return SN_CACT_RELU;
     case SN_ACT_HSWISH:
         return SN_CACT_HSWISH;
+    case SN_ACT_RELU6:
+        return SN_CACT_RELU6;
     case SN_ACT_NONE:
         break;
     }

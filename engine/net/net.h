@@ -28,8 +28,6 @@ struct sn_supernet;
 struct sn_subnet;
 struct sn_workspace;
 
-#define SN_BN_EPS 1e-5f
-
 /* A named weight of the supernet. Names are those of Once-for-All's state dict
  * (first_conv.conv.weight, blocks.1.conv.depth_conv.conv.conv.weight,
  * ...conv.7to5_matrix, ...depth_conv.se.fc.reduce.bias, classifier.linear.bias

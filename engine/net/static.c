@@ -481,7 +481,8 @@ static void stem(const struct inference *f, int n, const float *images)
     const struct sn_layer *l = &f->net->layer[0];
     struct sn_stem s = {n, l->i, l->o, l->in_size, l->in_size, l->stride};
     sn_stem_infer(f->cx, &s, images, weight_of(f, 0), bias_of(f, 0),
-                  SN_CACT_HSWISH, f->mem->stream[0]);
+                  sn_layer_act(f->net->folded.plan.stem_act),
+                  f->mem->stream[0]);
 }
 
 static void head(const struct inference *f, int n, float *ret_logits)
@@ -492,19 +493,24 @@ static void head(const struct inference *f, int n, float *ret_logits)
     size_t in = image_floats(f, plan->head_in, plan->head_size);
     size_t out = image_floats(f, plan->head_out, plan->head_size);
     size_t vector = image_floats(f, plan->head_out, 1);
+    enum sn_cact act = sn_layer_act(plan->head_act);
     int step = tile_of(n, out);
     for (int at = 0; at < n; at += step) {
         int images = n - at < step ? n - at : step;
         struct sn_plane plane = {images, plan->head_out,
                                  plan->head_size * plan->head_size};
-        conv1(f, sn_layer_head(plan), images, x + (size_t)at * in,
-              SN_CACT_HSWISH, NULL, mem->narrow);
+        conv1(f, sn_layer_head(plan), images, x + (size_t)at * in, act, NULL,
+              mem->narrow);
         sn_pool_forward(f->cx, &plane, mem->narrow, NULL, NULL, SN_CACT_NONE,
                         mem->vector[0] + (size_t)at * vector);
     }
-    conv1(f, sn_layer_feature(plan), n, mem->vector[0], SN_CACT_HSWISH, NULL,
-          mem->vector[1]);
-    conv1(f, sn_layer_classifier(plan), n, mem->vector[1], SN_CACT_NONE, NULL,
+    const float *features = mem->vector[0];
+    if (plan->feature_out > 0) {
+        conv1(f, sn_layer_feature(plan), n, features, act, NULL,
+              mem->vector[1]);
+        features = mem->vector[1];
+    }
+    conv1(f, sn_layer_classifier(plan), n, features, SN_CACT_NONE, NULL,
           ret_logits);
 }
 

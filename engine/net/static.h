@@ -29,8 +29,9 @@ struct sn_folded_net {
     struct sn_plan plan; /* activations, residuals and sizes are here */
     struct sn_folded stem;
     struct sn_folded_block block[SN_MAX_BLOCKS];
-    struct sn_folded head;    /* 1x1, then h-swish, then global pool */
-    struct sn_folded feature; /* 1x1 on the pooled vector, bias zero, h-swish */
+    struct sn_folded head; /* 1x1, then head_act, then global pool */
+    /* 1x1 on the pooled vector, bias zero, head_act; out == 0: there is none */
+    struct sn_folded feature;
     struct sn_folded classifier;
 };
 

@@ -41,6 +41,9 @@ static const struct layer_names tail_names[3] = {
     {"feature_mix_layer.conv.weight", NULL, NULL},
     {"classifier.linear.weight", NULL, "classifier.linear.bias"},
 };
+/* Where the head goes straight to the classifier it has the other's name. */
+static const struct layer_names only_head_names = {
+    "feature_mix_layer.conv.weight", "feature_mix_layer.bn", NULL};
 
 /* At most weight, two matrices, scale and shift a layer. */
 enum { TENSORS_A_LAYER = 3 + SN_KERNEL_STEPS };
@@ -175,7 +178,8 @@ static enum sn_err make_table(struct sn_supernet *net, struct sn_error *err)
     for (int t = 0; t < 3; t++) {
         int j = sn_layer_head(&net->largest) + t;
         begin_part(net, j, 1);
-        add_layer(net, j, -1, &tail_names[t]);
+        bool only_head = t == 0 && net->largest.feature_out == 0;
+        add_layer(net, j, -1, only_head ? &only_head_names : &tail_names[t]);
         end_part(net);
     }
     return SN_OK;

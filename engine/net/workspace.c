@@ -108,8 +108,11 @@ static void take_tail(struct bump *mem, const struct sn_plan *plan,
 {
     tape->head = take_plane(mem, plan->head_out, plan->head_size);
     tape->pooled = take_plane(mem, plan->head_out, 1);
-    tape->feature = take_plane(mem, plan->feature_out, 1);
-    tape->mixed = take_plane(mem, plan->feature_out, 1);
+    tape->feature = tape->mixed = tape->pooled;
+    if (plan->feature_out > 0) {
+        tape->feature = take_plane(mem, plan->feature_out, 1);
+        tape->mixed = take_plane(mem, plan->feature_out, 1);
+    }
     tape->logits = take_plane(mem, plan->classes, 1);
 }
 

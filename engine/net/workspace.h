@@ -33,6 +33,8 @@ struct sn_tape {
     int n;
     float *stem;
     struct sn_block_tape block[SN_MAX_BLOCKS];
+    /* mixed is what the classifier reads: pooled where there is no feature
+     * layer */
     float *head, *pooled, *feature, *mixed, *logits;
     struct sn_bn_tape bn[SN_MAX_LAYERS]; /* by layer */
     /* The residual stream, to and fro: of the forward-only pass, or the

@@ -118,24 +118,40 @@ static enum sn_err read_groups(const struct sn_space *space, const char *id,
     return SN_OK;
 }
 
+/* "r<resolution>.k"; the number as it is printed. Moves *at over it. */
+static enum sn_err read_resolution(const struct sn_space *space, const char *id,
+                                   const char **at, uint16_t *ret,
+                                   struct sn_error *err)
+{
+    char why[64];
+    for (int i = 0; i < space->n_resolutions; i++) {
+        char prefix[16];
+        int n = snprintf(prefix, sizeof prefix, "r%u.k",
+                         (unsigned)space->resolutions[i]);
+        if (strncmp(id, prefix, (size_t)n) == 0) {
+            *at = id + n;
+            *ret = space->resolutions[i];
+            return SN_OK;
+        }
+    }
+    snprintf(
+        why, sizeof why, "\"r%u.k\"%s expected", (unsigned)space->resolution,
+        space->n_resolutions > 1 ? ", or another of its resolutions," : "");
+    return refuse(err, id, 0, why);
+}
+
 enum sn_err sn_arch_decode(const struct sn_space *space, const char *id,
                            struct sn_arch *ret, struct sn_error *err)
 {
-    struct sn_arch arch = {.resolution = space->resolution};
-    char prefix[16];
+    struct sn_arch arch = {0};
+    const char *at = id;
     if (strnlen(id, SN_ARCH_ID_MAX) == SN_ARCH_ID_MAX)
         return sn_error_set(err, SN_ERR_INVALID,
                             "an architecture id has fewer than %d characters",
                             SN_ARCH_ID_MAX);
-    int n =
-        snprintf(prefix, sizeof prefix, "r%u.k", (unsigned)space->resolution);
-    if (strncmp(id, prefix, (size_t)n) != 0) {
-        char why[48];
-        snprintf(why, sizeof why, "\"%s\" expected", prefix);
-        return refuse(err, id, 0, why);
-    }
-    const char *at = id + n;
-    enum sn_err rc = read_groups(space, id, &at, true, &arch, err);
+    enum sn_err rc = read_resolution(space, id, &at, &arch.resolution, err);
+    if (rc == SN_OK)
+        rc = read_groups(space, id, &at, true, &arch, err);
     if (rc != SN_OK)
         return rc;
     if (at[0] != '.' || at[1] != 'e')
@@ -146,6 +162,9 @@ enum sn_err sn_arch_decode(const struct sn_space *space, const char *id,
         return rc;
     if (*at != '\0')
         return refuse(err, id, (size_t)(at - id), "the end expected");
+    if (space->always_coupled &&
+        (rc = sn_arch_check(space, &arch, err)) != SN_OK)
+        return rc;
     *ret = arch;
     return SN_OK;
 }

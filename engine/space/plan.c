@@ -28,16 +28,35 @@ static void put_block(struct sn_plan *plan, struct sn_block_plan b)
     plan->block[plan->n_blocks++] = b;
 }
 
+void sn_space_strides(const struct sn_space *space, int resolution,
+                      struct sn_stride_rule *ret)
+{
+    for (int i = 0; i < space->n_stride_rules; i++)
+        if (resolution < space->stride_rule[i].below) {
+            *ret = space->stride_rule[i];
+            return;
+        }
+    struct sn_stride_rule own = {.stem = space->stem_stride,
+                                 .first = space->first_stride};
+    for (int s = 0; s < space->n_stages; s++)
+        own.stage[s] = space->stage[s].stride;
+    *ret = own;
+}
+
 void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
                   int in_channels, int classes, struct sn_plan *ret)
 {
+    struct sn_stride_rule strides;
+    sn_space_strides(space, arch->resolution, &strides);
     struct sn_plan plan = {
+        .family = space->family,
         .resolution = arch->resolution,
         .in_channels = in_channels,
         .classes = classes,
         .stem_out = space->stem_width,
-        .stem_stride = space->stem_stride,
-        .stem_size = sn_conv_size(arch->resolution, space->stem_stride),
+        .stem_stride = strides.stem,
+        .stem_size = sn_conv_size(arch->resolution, strides.stem),
+        .stem_act = space->stem_act,
     };
     put_block(&plan, (struct sn_block_plan){
                          .stage = -1,
@@ -45,8 +64,8 @@ void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
                          .mid = space->stem_width,
                          .out = space->first_width,
                          .kernel = 3,
-                         .stride = space->first_stride,
-                         .act = SN_ACT_RELU,
+                         .stride = strides.first,
+                         .act = space->first_act,
                          .in_size = plan.stem_size,
                      });
     for (int s = 0; s < space->n_stages; s++) {
@@ -63,7 +82,7 @@ void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
                           .mid = mid,
                           .out = stage->width,
                           .kernel = arch->kernel[s][i],
-                          .stride = i == 0 ? stage->stride : 1,
+                          .stride = i == 0 ? strides.stage[s] : 1,
                           .se_mid = stage->se ? sn_make_divisible(mid / 4) : 0,
                           .act = stage->act,
                           .expands = true,
@@ -74,6 +93,7 @@ void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
     plan.head_in = plan.block[plan.n_blocks - 1].out;
     plan.head_out = space->head_width;
     plan.head_size = plan.block[plan.n_blocks - 1].out_size;
+    plan.head_act = space->head_act;
     plan.feature_out = space->feature_width;
     *ret = plan;
 }
@@ -144,7 +164,7 @@ void sn_plan_cost(const struct sn_plan *plan, struct sn_cost *ret)
     raise_to(&cost.peak_memory, head + plan->head_out);
 
     double feature = (double)plan->head_out * plan->feature_out;
-    double linear = (double)plan->feature_out * plan->classes;
+    double linear = (double)sn_plan_features(plan) * plan->classes;
     cost.macs += feature + linear;
     cost.params += feature + linear + plan->classes;
     *ret = cost;

@@ -3,8 +3,9 @@
  *
  * Plain data; pure functions; thread-safe.
  *
- *   image [c, r, r] -> stem 3x3 -> block 0 (fixed) -> elastic blocks
- *     -> head 1x1 + BN + h-swish -> global pool -> feature 1x1 + h-swish
+ *   image [c, r, r] -> stem 3x3 + BN + act -> block 0 (fixed) -> elastic blocks
+ *     -> head 1x1 + BN + act -> global pool -> feature 1x1 + act (may be
+ * absent)
  *     -> linear [classes]
  *
  * A block:  x [in] -(1x1, BN, act)-> [mid] -(k x k depthwise, BN, act)-> [mid]
@@ -31,12 +32,15 @@ struct sn_block_plan {
 };
 
 struct sn_plan {
+    enum sn_family family;
     int resolution, in_channels, classes;
     int stem_out, stem_stride, stem_size;
+    enum sn_act stem_act;
     int n_blocks;
     struct sn_block_plan block[SN_MAX_BLOCKS];
     int head_in, head_out, head_size; /* 1x1, on head_size^2 pixels */
-    int feature_out;
+    enum sn_act head_act;             /* of the feature layer, too */
+    int feature_out;                  /* 0: pooled straight to linear */
 };
 
 struct sn_cost {
@@ -54,6 +58,15 @@ int sn_conv_size(int size, int stride);
 void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
                   int in_channels, int classes, struct sn_plan *ret);
 void sn_plan_cost(const struct sn_plan *plan, struct sn_cost *ret);
+
+/* The strides that hold at a resolution (the space's own, or a rule's). */
+void sn_space_strides(const struct sn_space *space, int resolution,
+                      struct sn_stride_rule *ret);
+/* What the classifier reads. */
+static inline int sn_plan_features(const struct sn_plan *plan)
+{
+    return plan->feature_out > 0 ? plan->feature_out : plan->head_out;
+}
 
 /* The stored block's slot for (stage, index); slots of the whole supernet. */
 int sn_space_slot(const struct sn_space *space, int stage, int index);

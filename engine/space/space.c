@@ -48,45 +48,76 @@
         }           \
     }
 
-/* stage: {width, stride, activation, SE, depth, kernel, expand} */
+/* Depth forces expand, the kernel is the stage's. */
+#define COUPLED_234(kernel) \
+    {                       \
+        {2, 3, 4}, kernel   \
+    }
+#define COUPLED_346(kernel) \
+    {                       \
+        {3, 4, 6}, kernel   \
+    }
+
+/* stage: {width, stride, activation, SE, depth, kernel, expand, coupled} */
 static const struct sn_space builtin[] = {
     {
         .name = "mbv3-tiny",
         .resolution = 28,
+        .n_resolutions = 1,
+        .resolutions = {28},
+        .bn_eps = 1e-5f,
         .stem_width = 16,
         .stem_stride = 2,
+        .stem_act = SN_ACT_HSWISH,
         .first_width = 16,
         .first_stride = 1,
+        .first_act = SN_ACT_RELU,
         .n_stages = 5,
         .stage =
             {
-                {16, 2, SN_ACT_RELU, false, DEPTH_123, KERNEL_35, EXPAND_234},
-                {16, 1, SN_ACT_RELU, true, DEPTH_123, KERNEL_35, EXPAND_234},
-                {24, 1, SN_ACT_HSWISH, false, DEPTH_123, KERNEL_35, EXPAND_234},
-                {32, 2, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234},
-                {48, 1, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234},
+                {16, 2, SN_ACT_RELU, false, DEPTH_123, KERNEL_35, EXPAND_234,
+                 COUPLED_234(3)},
+                {16, 1, SN_ACT_RELU, true, DEPTH_123, KERNEL_35, EXPAND_234,
+                 COUPLED_234(5)},
+                {24, 1, SN_ACT_HSWISH, false, DEPTH_123, KERNEL_35, EXPAND_234,
+                 COUPLED_234(3)},
+                {32, 2, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234,
+                 COUPLED_234(3)},
+                {48, 1, SN_ACT_HSWISH, true, DEPTH_123, KERNEL_35, EXPAND_234,
+                 COUPLED_234(5)},
             },
         .head_width = 128,
+        .head_act = SN_ACT_HSWISH,
         .feature_width = 128,
     },
     {
         .name = "mbv3-cifar",
         .resolution = 32,
+        .n_resolutions = 1,
+        .resolutions = {32},
+        .bn_eps = 1e-5f,
         .stem_width = 8,
         .stem_stride = 1,
+        .stem_act = SN_ACT_HSWISH,
         .first_width = 8,
         .first_stride = 1,
+        .first_act = SN_ACT_RELU,
         .n_stages = 5,
         .stage =
             {
-                {16, 1, SN_ACT_RELU, false, DEPTH_234, KERNEL_357, EXPAND_346},
-                {24, 2, SN_ACT_RELU, true, DEPTH_234, KERNEL_357, EXPAND_346},
-                {40, 2, SN_ACT_HSWISH, false, DEPTH_234, KERNEL_357,
-                 EXPAND_346},
-                {56, 1, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346},
-                {80, 2, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346},
+                {16, 1, SN_ACT_RELU, false, DEPTH_234, KERNEL_357, EXPAND_346,
+                 COUPLED_346(3)},
+                {24, 2, SN_ACT_RELU, true, DEPTH_234, KERNEL_357, EXPAND_346,
+                 COUPLED_346(5)},
+                {40, 2, SN_ACT_HSWISH, false, DEPTH_234, KERNEL_357, EXPAND_346,
+                 COUPLED_346(3)},
+                {56, 1, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346,
+                 COUPLED_346(3)},
+                {80, 2, SN_ACT_HSWISH, true, DEPTH_234, KERNEL_357, EXPAND_346,
+                 COUPLED_346(5)},
             },
         .head_width = 480,
+        .head_act = SN_ACT_HSWISH,
         .feature_width = 640,
     },
 };
@@ -111,6 +142,8 @@ enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
         return sn_error_set(err, SN_ERR_INVALID,
                             "space %s takes images of 1 or 3 channels, not %d",
                             space->name, channels);
+    if (height == 0 && width == 0) /* of many sizes: cropped and resized */
+        return SN_OK;
     if (height != space->resolution || width != space->resolution)
         return sn_error_set(err, SN_ERR_INVALID,
                             "space %s takes images of %d x %d pixels, not "
@@ -118,20 +151,6 @@ enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
                             space->name, space->resolution, space->resolution,
                             height, width);
     return SN_OK;
-}
-
-double sn_space_count(const struct sn_space *space, enum sn_coupling coupling)
-{
-    double count = 1;
-    for (int s = 0; s < space->n_stages; s++) {
-        const struct sn_stage *stage = &space->stage[s];
-        double of_block = (double)stage->kernel.n * stage->expand.n;
-        double of_stage = 0;
-        for (int i = 0; i < stage->depth.n; i++)
-            of_stage += pow(of_block, stage->depth.value[i]);
-        count *= coupling == SN_COUPLING_COMPOFA ? stage->depth.n : of_stage;
-    }
-    return count;
 }
 
 int sn_make_divisible(double v)

@@ -524,6 +524,9 @@ enum sn_err sn_trainer_step(struct sn_trainer *t,
     find_batch(t, step->step);
     t->n_subs =
         sn_sampler_draw(step->sampler, t->set.seed, step->step, t->arch);
+    /* a step has one resolution: its images are shared */
+    for (int i = 0; i < t->n_subs; i++)
+        t->arch[i].resolution = sn_supernet_space(t->net)->resolution;
     if (t->n_subs > t->set.max_subnets)
         return sn_error_set(err, SN_ERR_INTERNAL,
                             "%d sub-networks a step, prepared for %d",

@@ -52,7 +52,7 @@ double bench_case_work(const struct bench_case *c)
 
 void bench_case_text(const struct bench_case *c, char ret[48])
 {
-    static const char *const act[] = {"", " relu", " hswish"};
+    static const char *const act[] = {"", " relu", " hswish", " relu6"};
     const bool uses_act = c->op == BENCH_DW_FORWARD_FUSED ||
                           c->op == BENCH_DW_BACKWARD_FUSED ||
                           table[c->op].moves;
@@ -185,13 +185,14 @@ int bench_cases_make(const struct sn_plan *plan, int n, const int *kernels,
                                 .k = 3,
                                 .stride = plan->stem_stride},
             1);
-    add_bn(&list, plan->stem_out, plan->stem_size, SN_ACT_HSWISH);
+    add_bn(&list, plan->stem_out, plan->stem_size, plan->stem_act);
     for (int j = 0; j < plan->n_blocks; j++)
         add_block(&list, &plan->block[j], kernels);
     add_conv1(&list, plan->head_in, plan->head_out, plan->head_size);
-    add_bn(&list, plan->head_out, plan->head_size, SN_ACT_HSWISH);
-    add_conv1(&list, plan->head_out, plan->feature_out, 1);
-    add_conv1(&list, plan->feature_out, plan->classes, 1);
+    add_bn(&list, plan->head_out, plan->head_size, plan->head_act);
+    if (plan->feature_out > 0)
+        add_conv1(&list, plan->head_out, plan->feature_out, 1);
+    add_conv1(&list, sn_plan_features(plan), plan->classes, 1);
     qsort(ret, (size_t)list.n, sizeof ret[0], by_op);
     return list.n;
 }

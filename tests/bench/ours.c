@@ -18,7 +18,8 @@ static enum sn_cact act_of(enum sn_act act)
 {
     static const enum sn_cact table[] = {[SN_ACT_NONE] = SN_CACT_NONE,
                                          [SN_ACT_RELU] = SN_CACT_RELU,
-                                         [SN_ACT_HSWISH] = SN_CACT_HSWISH};
+                                         [SN_ACT_HSWISH] = SN_CACT_HSWISH,
+                                         [SN_ACT_RELU6] = SN_CACT_RELU6};
     return table[act];
 }
 

@@ -30,6 +30,8 @@ double sn_ref_act(enum sn_ref_act act, double t)
         return t * clamp6(t + 3) / 6;
     case SN_REF_HSIGMOID:
         return clamp6(t + 3) / 6;
+    case SN_REF_RELU6:
+        return clamp6(t);
     default:
         return t;
     }
@@ -44,6 +46,8 @@ double sn_ref_act_slope(enum sn_ref_act act, double t)
         return t <= -3 ? 0 : t >= 3 ? 1 : (2 * t + 3) / 6;
     case SN_REF_HSIGMOID:
         return t > -3 && t < 3 ? 1.0 / 6 : 0;
+    case SN_REF_RELU6:
+        return t > 0 && t < 6;
     default:
         return 1;
     }

@@ -17,6 +17,7 @@ enum sn_ref_act {
     SN_REF_RELU,
     SN_REF_HSWISH,   /* t * clamp(t + 3, 0, 6) / 6 */
     SN_REF_HSIGMOID, /* clamp(t + 3, 0, 6) / 6 */
+    SN_REF_RELU6,    /* clamp(t, 0, 6) */
 };
 double sn_ref_act(enum sn_ref_act act, double t);
 double sn_ref_act_slope(enum sn_ref_act act, double t);

@@ -26,7 +26,7 @@ struct half_case {
 static struct half_case half_draw(struct fix *f, int i)
 {
     static const enum sn_cact acts[] = {SN_CACT_NONE, SN_CACT_RELU,
-                                        SN_CACT_HSWISH};
+                                        SN_CACT_HSWISH, SN_CACT_RELU6};
     const int wide = i % 100 == 0;
     const int most = i % 50 == 0 ? 33 : 12, channels = wide ? 200 : 40;
     struct half_case h = {.expands = i % 4 != 0};
@@ -37,7 +37,7 @@ static struct half_case half_draw(struct fix *f, int i)
     s->size = fix_between(f, 1, wide ? 9 : most);
     s->k = 3 + 2 * fix_between(f, 0, 2);
     s->stride = fix_between(f, 1, 2);
-    s->act = acts[i % 3];
+    s->act = acts[i % 4];
     h.out = sn_ref_out(s->size, s->stride);
     h.x = fix_normal(f, (long)s->n * s->in * s->size * s->size, 0, 1);
     h.expand_w = fix_normal(f, (long)s->mid * s->in, 0, 1);

@@ -47,8 +47,8 @@ static float *vector(struct fix *f, int c, double mean, double std)
 static enum sn_cact draw_act(struct fix *f)
 {
     static const enum sn_cact act[] = {SN_CACT_NONE, SN_CACT_RELU,
-                                       SN_CACT_HSWISH};
-    return act[fix_between(f, 0, 2)];
+                                       SN_CACT_HSWISH, SN_CACT_RELU6};
+    return act[fix_between(f, 0, 3)];
 }
 
 /* Planes from 1 x 1 to 19 x 19, now and then one of several chunks. */
@@ -102,8 +102,8 @@ static struct sn_source draw_source(struct fix *f, int n, int c, int hw,
     if (fix_between(f, 0, 4) == 0)
         return s;
     s.scale = vector(f, c, 1, 0.5);
-    s.shift = vector(f, c, 0, 1);
     s.act = draw_act(f);
+    s.shift = vector(f, c, s.act == SN_CACT_RELU6 ? 5 : 0, 1);
     if (gates && fix_between(f, 0, 1))
         s.gate = fix_blocked(f, n, c, 1, fix_normal(f, (long)n * c, 0.5, 0.2));
     if (gates && fix_between(f, 0, 1))

@@ -29,7 +29,8 @@ static struct bn bn_draw(struct fix *f, int n, int c, int hw, enum sn_cact act,
                    .ref = {n, c, hw, EPS, (enum sn_ref_act)act}};
     const int cp = sn_compute_padded(f->compute, c);
     b.x = fix_normal(f, (long)n * c * hw, mean, 1);
-    b.gamma = fix_normal(f, c, 1, 0.5);
+    /* wide enough for ReLU6 to meet its 6 */
+    b.gamma = fix_normal(f, c, act == SN_CACT_RELU6 ? 5 : 1, 0.5);
     b.beta = fix_normal(f, c, 0, 1);
     b.mean = fix_doubles(f, c);
     b.var = fix_doubles(f, c);
@@ -129,7 +130,7 @@ static void norm_on(struct fix *f)
         int side = fix_between(f, 1, 17);
         struct bn b =
             bn_draw(f, fix_between(f, 2, 8), fix_between(f, 1, 40),
-                    side * fix_between(f, 1, 17), (enum sn_cact)(i % 4), 0.5);
+                    side * fix_between(f, 1, 17), (enum sn_cact)(i % 5), 0.5);
         check_bn(f, &b, i / 4 & 1, i / 8 & 1);
         check_bn_backward(f, &b, i / 4 & 1);
         check_squeeze(f, &b, i / 4 & 1);
@@ -169,10 +170,10 @@ static void vectors_on(struct fix *f)
 {
     for (int i = 0; i < 8; i++) {
         const int n = fix_between(f, 1, 33), c = fix_between(f, 1, 70);
-        const enum sn_cact act = (enum sn_cact)(i % 4);
+        const enum sn_cact act = (enum sn_cact)(i % 5);
         const enum sn_ref_act ref = (enum sn_ref_act)act;
         const int cp = sn_compute_padded(f->compute, c);
-        double *x = fix_normal(f, (long)n * c, 0, 2);
+        double *x = fix_normal(f, (long)n * c, 0, 4);
         double *bias = i < 4 ? fix_normal(f, c, 0, 1) : NULL;
         double *y = fix_doubles(f, (long)n * c);
         double *dy = fix_normal(f, (long)n * c, 0, 1);

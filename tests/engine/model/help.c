@@ -90,6 +90,7 @@ void sn_help_plan(struct sn_plan *ret)
         .stem_out = 4,
         .stem_stride = 1,
         .stem_size = 8,
+        .stem_act = SN_ACT_HSWISH,
         .n_blocks = 2,
         .block = {{.stage = -1,
                    .in = 4,
@@ -115,6 +116,7 @@ void sn_help_plan(struct sn_plan *ret)
         .head_in = 6,
         .head_out = 10,
         .head_size = 4,
+        .head_act = SN_ACT_HSWISH,
         .feature_out = 7,
     };
 }

@@ -229,7 +229,8 @@ static void take_bn(struct run *r, struct layer *l, struct normed *y,
     take_vectors(r, l, find(r, "%s.weight", prefix),
                  find(r, "%s.bias", prefix));
     y->bn =
-        (struct sn_ref_bn){r->ref->n, c, size * size, (double)SN_BN_EPS, act};
+        (struct sn_ref_bn){r->ref->n, c, size * size,
+                           (double)sn_supernet_space(r->ref->net)->bn_eps, act};
     y->raw = planes(r, c, size);
     y->act = planes(r, c, size);
     y->mean = doubles(r, (size_t)c);
@@ -240,6 +241,7 @@ static enum sn_ref_act ref_act(enum sn_act act)
 {
     return act == SN_ACT_RELU     ? SN_REF_RELU
            : act == SN_ACT_HSWISH ? SN_REF_HSWISH
+           : act == SN_ACT_RELU6  ? SN_REF_RELU6
                                   : SN_REF_NONE;
 }
 
@@ -303,23 +305,30 @@ static void take_network(struct run *r)
     take_weight(r, &r->stem, find(r, "first_conv.conv.weight"), p->stem_out,
                 9 * p->in_channels);
     take_bn(r, &r->stem, &r->s, "first_conv.bn", p->stem_out, p->stem_size,
-            SN_REF_HSWISH);
+            ref_act(p->stem_act));
     for (int i = 0; i < p->n_blocks; i++) {
         r->block[i].plan = &p->block[i];
         take_block(r, &r->block[i]);
     }
-    take_weight(r, &r->head, find(r, "final_expand_layer.conv.weight"),
-                p->head_out, p->head_in);
-    take_bn(r, &r->head, &r->h, "final_expand_layer.bn", p->head_out,
-            p->head_size, SN_REF_HSWISH);
-    take_weight(r, &r->feature, find(r, "feature_mix_layer.conv.weight"),
-                p->feature_out, p->head_out);
+    /* MobileNetV2's only 1x1 has the name of MobileNetV3's second */
+    bool mixes = p->feature_out > 0;
+    const char *head = mixes ? "final_expand_layer" : "feature_mix_layer";
+    char name[96];
+    snprintf(name, sizeof(name), "%s.bn", head);
+    take_weight(r, &r->head, find(r, "%s.conv.weight", head), p->head_out,
+                p->head_in);
+    take_bn(r, &r->head, &r->h, name, p->head_out, p->head_size,
+            ref_act(p->head_act));
+    if (mixes) {
+        take_weight(r, &r->feature, find(r, "feature_mix_layer.conv.weight"),
+                    p->feature_out, p->head_out);
+    }
     take_weight(r, &r->classifier, find(r, "classifier.linear.weight"),
-                p->classes, p->feature_out);
+                p->classes, mixes ? p->feature_out : p->head_out);
     take_vectors(r, &r->classifier, NULL, find(r, "classifier.linear.bias"));
     r->pooled = planes(r, p->head_out, 1);
-    r->mixed = planes(r, p->feature_out, 1);
-    r->featured = planes(r, p->feature_out, 1);
+    r->mixed = mixes ? planes(r, p->feature_out, 1) : NULL;
+    r->featured = mixes ? planes(r, p->feature_out, 1) : r->pooled;
     r->raw_scores = planes(r, p->classes, 1);
     r->scores = planes(r, p->classes, 1);
 }
@@ -418,9 +427,11 @@ static void forward(struct run *r, const struct sn_netref *ref)
     conv1(r, &r->head, hw, x, r->h.raw);
     norm(r, &r->head, &r->h);
     sn_ref_pool_forward(ref->n, p->head_out, hw, r->h.act, r->pooled);
-    conv1(r, &r->feature, 1, r->pooled, r->mixed);
-    sn_ref_bias_act_forward(ref->n, p->feature_out, r->mixed, NULL,
-                            SN_REF_HSWISH, r->featured);
+    if (p->feature_out > 0) {
+        conv1(r, &r->feature, 1, r->pooled, r->mixed);
+        sn_ref_bias_act_forward(ref->n, p->feature_out, r->mixed, NULL,
+                                ref_act(p->head_act), r->featured);
+    }
     conv1(r, &r->classifier, 1, r->featured, r->raw_scores);
     sn_ref_bias_act_forward(ref->n, p->classes, r->raw_scores, r->classifier.b,
                             SN_REF_NONE, r->scores);
@@ -517,8 +528,11 @@ static void backward(struct run *r, const double *dlogits)
     double *d = bias_back(r, &r->classifier, p->classes, r->raw_scores,
                           SN_REF_NONE, dlogits);
     d = conv1_back(r, &r->classifier, 1, r->featured, d);
-    d = bias_back(r, &r->feature, p->feature_out, r->mixed, SN_REF_HSWISH, d);
-    d = conv1_back(r, &r->feature, 1, r->pooled, d);
+    if (p->feature_out > 0) {
+        d = bias_back(r, &r->feature, p->feature_out, r->mixed,
+                      ref_act(p->head_act), d);
+        d = conv1_back(r, &r->feature, 1, r->pooled, d);
+    }
     double *dplane = planes(r, p->head_out, p->head_size);
     sn_ref_pool_backward(r->ref->n, p->head_out, hw, d, dplane);
     d = norm_back(r, &r->head, &r->h, dplane);
