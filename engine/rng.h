@@ -13,18 +13,19 @@
 #include <stdint.h>
 
 enum sn_rng_stream {
-    SN_STREAM_INIT = 1,       /* weight initialisation: step = tensor index */
-    SN_STREAM_SPLIT = 2,      /* hold-out split: step = 0 */
-    SN_STREAM_SHUFFLE = 3,    /* order of an epoch: step = epoch */
-    SN_STREAM_AUGMENT = 4,    /* augmentation: step = epoch * 2^32 + image */
-    SN_STREAM_PATH = 5,       /* sub-networks of a training step: step */
-    SN_STREAM_PROBE = 6,      /* probe architectures: step = round */
-    SN_STREAM_FIT = 7,        /* folds, bootstrap */
-    SN_STREAM_FILTER = 8,     /* sample of the space that is scored */
-    SN_STREAM_SEARCH = 9,     /* evolution: step = generation */
-    SN_STREAM_CALIBRATE = 10, /* images for BN re-calibration */
-    SN_STREAM_DEVICE = 11,    /* architectures measured to correct estimates */
-    SN_STREAM_TEST = 99,      /* tests */
+    SN_STREAM_INIT = 1,        /* weight initialisation: step = tensor index */
+    SN_STREAM_SPLIT = 2,       /* hold-out split: step = 0 */
+    SN_STREAM_SHUFFLE = 3,     /* order of an epoch: step = epoch */
+    SN_STREAM_AUGMENT = 4,     /* augmentation: step = epoch * 2^32 + image */
+    SN_STREAM_PATH = 5,        /* sub-networks of a training step: step */
+    SN_STREAM_PROBE = 6,       /* probe architectures: step = round */
+    SN_STREAM_FIT = 7,         /* folds, bootstrap */
+    SN_STREAM_FILTER = 8,      /* sample of the space that is scored */
+    SN_STREAM_SEARCH = 9,      /* evolution: step = generation */
+    SN_STREAM_CALIBRATE = 10,  /* images for BN re-calibration */
+    SN_STREAM_DEVICE = 11,     /* architectures measured to correct estimates */
+    SN_STREAM_TEST_SPLIT = 12, /* test images of a set without: step = class */
+    SN_STREAM_TEST = 99,       /* tests */
 };
 
 struct sn_rng {

@@ -8,6 +8,7 @@
 #ifndef SN_DATA_H
 #define SN_DATA_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,8 @@ struct sn_dataset_info {
     int height, width;    /* of every image; 0 when variable */
     bool variable;        /* images are kept encoded and are of many sizes */
     uint32_t train, test; /* images; train includes the hold-out */
+    uint32_t corrupt;     /* images left out as they cannot be decoded */
+    uint32_t other;       /* files left out as they are no JPEG or PNG */
     /* XXH3-64, hex: of all pixels and labels, or when variable of the names,
      * sizes in bytes and labels of all files */
     char checksum[17];
@@ -37,14 +40,22 @@ struct sn_dataset_info {
  *   idx       the MNIST family's four files, plain or .gz:
  *             {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]
  *   cifar10   data_batch_{1..5}.bin, test_batch.bin, here or in
- *             cifar-10-batches-bin/
- *   cifar100  train.bin, test.bin (fine labels), here or in cifar-100-binary/
+ *             cifar-10-batches-bin/, or cifar-10-binary.tar.gz
+ *   cifar100  train.bin, test.bin (fine labels), here or in cifar-100-binary/,
+ *             or cifar-100-binary.tar.gz
  *   npy       {train,test}_{images,labels}.npy
+ *   folder    JPEG and PNG files, a folder a class:
+ *             train/<class>/..., {test,val}/<class>/..., or <class>/... with a
+ *             split made by seed
+ *   tar       the same inside plain tars, or WebDataset's pairs of key.jpg and
+ *             key.cls
  */
 struct sn_dataset_format {
     const char *name;
     const char *const *files; /* all that may be read, below the folder; NULL
-                                 ends the list */
+                                 ends the list. Of images: none, as their
+                                 readers look for themselves */
+    bool images;              /* made of JPEG and PNG files: takes options */
 };
 
 /* The i-th format, NULL past the last; the first is the default. */
@@ -54,9 +65,54 @@ enum sn_err sn_dataset_format_find(const char *name,
                                    const struct sn_dataset_format **ret,
                                    struct sn_error *err);
 
-/* Reads the files of `format` in `dir`. Bounds-checked: a truncated or corrupt
- * file is SN_ERR_CORRUPT naming the file and the fault; a sound one of a kind
- * that is not read is SN_ERR_INVALID. ret owned by the caller. */
+/* How data sets of JPEG and PNG files are read. */
+struct sn_dataset_options {
+    int channels;         /* 1: grey; 3: colour, grey three times */
+    int size;             /* 0: as they are; else the shorter side becomes size
+                             and the centre is kept, on opening */
+    double test_share;    /* of each class, where the set has no test images */
+    uint64_t split_seed;  /* which ones */
+    double corrupt_share; /* more damaged images than this are an error */
+    /* of tars: names of the training and test tars, "" for the default; may
+     * have one {000..123} */
+    char train[256], test[256];
+};
+
+/* 3 channels, as they are, 0.2 of each class by seed 1, at most 0.01. */
+struct sn_dataset_options sn_dataset_options_default(void);
+/* SN_ERR_RANGE or SN_ERR_INVALID with the pointer at the field. */
+enum sn_err sn_dataset_options_check(const struct sn_dataset_options *options,
+                                     struct sn_error *err);
+
+/* What an earlier opening found, so that the next one knows which images are
+ * damaged and whether anything has changed. Borrowed. */
+struct sn_dataset_known {
+    struct sn_dataset_info info;
+    const char *const *corrupt; /* [info.corrupt] names, in order of bytes */
+};
+
+/* Looked at by another thread while a data set is being opened. */
+struct sn_dataset_watch {
+    _Atomic uint64_t done, all; /* images */
+    atomic_bool stop;           /* set it to end early: SN_ERR_STOPPED */
+};
+
+struct sn_dataset_source {
+    const char *format, *dir;
+    struct sn_dataset_options options;    /* of image formats */
+    const struct sn_dataset_known *known; /* NULL: look at everything */
+    struct sn_dataset_watch *watch;       /* NULL: nobody looks */
+};
+
+/* Reads the data set. Bounds-checked: a truncated or corrupt file is
+ * SN_ERR_CORRUPT naming the file and the fault; a sound one of a kind that is
+ * not read is SN_ERR_INVALID; what is not as it was known is SN_ERR_CONFLICT.
+ * Damaged JPEGs and PNGs are left out and named, as long as they are few.
+ * Decoding uses several threads. ret owned by the caller. */
+enum sn_err sn_dataset_open_source(const struct sn_dataset_source *source,
+                                   struct sn_dataset **ret,
+                                   struct sn_error *err);
+/* The same with default options, nothing known and nobody looking. */
 enum sn_err sn_dataset_open(const char *format, const char *dir,
                             struct sn_dataset **ret, struct sn_error *err);
 void sn_dataset_free(struct sn_dataset *data); /* NULL is fine */
@@ -65,6 +121,8 @@ void sn_dataset_info(const struct sn_dataset *data,
 /* The name of a class, 0 <= i < classes; NULL where the format has none.
  * Borrowed from the data set. */
 const char *sn_dataset_class_name(const struct sn_dataset *data, int i);
+/* The name of a damaged image, i < info.corrupt, in order of bytes. */
+const char *sn_dataset_corrupt_name(const struct sn_dataset *data, uint32_t i);
 
 /* A view of a data set with its hold-out: `holdout` images drawn by seed. Also
  * limits training to the first `train_limit` images of the shuffled rest (0:

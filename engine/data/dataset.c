@@ -9,10 +9,12 @@
 #include <xxhash.h>
 
 #include "engine/data/format.h"
+#include "engine/data/survey.h"
 
 /* The formats, the default first: whoever names one asks this table. */
 static const struct sn_format *const formats[] = {
-    &sn_format_idx, &sn_format_cifar10, &sn_format_cifar100, &sn_format_npy};
+    &sn_format_idx, &sn_format_cifar10, &sn_format_cifar100, &sn_format_npy,
+    &sn_format_folder};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 const struct sn_dataset_format *sn_dataset_format_at(size_t i)
@@ -111,6 +113,24 @@ static void add_labels(XXH3_state_t *hash, const struct sn_images *images,
     }
 }
 
+static void add_items(XXH3_state_t *hash, const struct sn_items *items,
+                      const struct sn_item_list *list)
+{
+    uint8_t n[4] = {(uint8_t)list->n, (uint8_t)(list->n >> 8),
+                    (uint8_t)(list->n >> 16), (uint8_t)(list->n >> 24)};
+    XXH3_64bits_update(hash, n, sizeof n);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const struct sn_item *item = &list->at[i];
+        const char *name = sn_items_name(items, item);
+        uint8_t rest[6] = {
+            (uint8_t)item->length,         (uint8_t)(item->length >> 8),
+            (uint8_t)(item->length >> 16), (uint8_t)(item->length >> 24),
+            (uint8_t)item->label,          (uint8_t)(item->label >> 8)};
+        XXH3_64bits_update(hash, name, strlen(name) + 1);
+        XXH3_64bits_update(hash, rest, sizeof rest);
+    }
+}
+
 static enum sn_err checksum(struct sn_dataset *data, struct sn_error *err)
 {
     size_t bytes = image_bytes(&data->info);
@@ -118,10 +138,15 @@ static enum sn_err checksum(struct sn_dataset *data, struct sn_error *err)
     if (hash == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a checksum");
     XXH3_64bits_reset(hash);
-    XXH3_64bits_update(hash, data->train.pixels, data->train.n * bytes);
-    add_labels(hash, &data->train, data->info.classes);
-    XXH3_64bits_update(hash, data->test.pixels, data->test.n * bytes);
-    add_labels(hash, &data->test, data->info.classes);
+    if (data->items != NULL) {
+        add_items(hash, data->items, &data->items->train);
+        add_items(hash, data->items, &data->items->test);
+    } else {
+        XXH3_64bits_update(hash, data->train.pixels, data->train.n * bytes);
+        add_labels(hash, &data->train, data->info.classes);
+        XXH3_64bits_update(hash, data->test.pixels, data->test.n * bytes);
+        add_labels(hash, &data->test, data->info.classes);
+    }
     snprintf(data->info.checksum, sizeof data->info.checksum, "%016" PRIx64,
              (uint64_t)XXH3_64bits_digest(hash));
     XXH3_freeState(hash);
@@ -171,21 +196,118 @@ static enum sn_err read_both(const struct sn_format *format, const char *dir,
     return count_classes(format, dir, data, err);
 }
 
-enum sn_err sn_dataset_open(const char *format, const char *dir,
-                            struct sn_dataset **ret, struct sn_error *err)
+/* ---- images that are listed ---- */
+
+/* What is known to be damaged does not count. */
+static void drop_known(const struct sn_items *items,
+                       const struct sn_names *corrupt,
+                       struct sn_item_list *list)
 {
-    const struct sn_format *reader;
-    enum sn_err rc = find(format, &reader, err);
+    uint32_t n = 0;
+    for (uint32_t i = 0; corrupt->n > 0 && i < list->n; i++)
+        if (sn_names_find(corrupt, sn_items_name(items, &list->at[i])) < 0)
+            list->at[n++] = list->at[i];
+    if (corrupt->n > 0)
+        list->n = n;
+}
+
+static enum sn_err take_known(const struct sn_dataset_known *known,
+                              struct sn_dataset *data, struct sn_names *ret,
+                              struct sn_error *err)
+{
+    enum sn_err rc = SN_OK;
+    for (uint32_t i = 0; rc == SN_OK && i < known->info.corrupt; i++)
+        rc = sn_names_add(ret, known->corrupt[i], err);
+    sn_names_sort(ret);
+    drop_known(data->items, ret, &data->items->train);
+    drop_known(data->items, ret, &data->items->test);
+    return rc;
+}
+
+/* Images of many sizes, as an earlier survey found them. */
+static void trust(const struct sn_dataset_known *known, struct sn_dataset *data)
+{
+    uint32_t other = data->info.other;
+    data->info = known->info;
+    data->info.other = other;
+    data->info.train = data->items->train.n;
+    data->info.test = data->items->test.n;
+    data->info.classes = (int)data->classes.n;
+}
+
+static enum sn_err open_images(const struct sn_format *reader,
+                               const struct sn_dataset_source *source,
+                               struct sn_dataset *data, struct sn_error *err)
+{
+    struct sn_names corrupt = {0};
+    enum sn_err rc = sn_dataset_options_check(&source->options, err);
+    if (rc == SN_OK)
+        rc = reader->list(source, data, err);
+    if (rc == SN_OK && source->known != NULL)
+        rc = take_known(source->known, data, &corrupt, err);
+    if (rc == SN_OK && source->known != NULL && source->known->info.variable)
+        trust(source->known, data);
+    else if (rc == SN_OK)
+        rc = sn_survey(source, data, err);
+    if (rc == SN_OK && source->known != NULL) {
+        sn_names_close(&data->corrupt);
+        data->corrupt = corrupt;
+        data->info.corrupt = corrupt.n;
+        return SN_OK;
+    }
+    sn_names_close(&corrupt);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static enum sn_err compare(const struct sn_dataset_source *source,
+                           const struct sn_dataset *data, struct sn_error *err)
+{
+    const struct sn_dataset_info *was, *is = &data->info;
+    if (source->known == NULL ||
+        strcmp((was = &source->known->info)->checksum, is->checksum) == 0)
+        return SN_OK;
+    return sn_error_set(err, SN_ERR_CONFLICT,
+                        "its files have changed since it was registered: "
+                        "%" PRIu32 " training and %" PRIu32 " test images, "
+                        "checksum %s, became %" PRIu32 ", %" PRIu32
+                        " and %s; delete it and register it again",
+                        was->train, was->test, was->checksum, is->train,
+                        is->test, is->checksum);
+}
+
+static void set_scale(struct sn_dataset *data)
+{
+    const struct sn_dataset_info *info = &data->info;
+    for (int c = 0; c < info->channels; c++) {
+        data->scale[c] = (float)(1 / (255 * (double)info->std[c]));
+        data->shift[c] = (float)(-(double)info->mean[c] / info->std[c]);
+    }
+}
+
+enum sn_err sn_dataset_open_source(const struct sn_dataset_source *source,
+                                   struct sn_dataset **ret,
+                                   struct sn_error *err)
+{
+    const struct sn_format *reader = NULL;
+    enum sn_err rc = find(source->format, &reader, err);
     if (rc != SN_OK)
         return rc;
     struct sn_dataset *data = calloc(1, sizeof *data);
     if (data == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a data set");
-    rc = read_both(reader, dir, data, err);
+    rc = reader->list != NULL ? open_images(reader, source, data, err)
+                              : read_both(reader, source->dir, data, err);
     if (rc != SN_OK)
         goto err_after_alloc;
-    measure(data);
+    if (data->info.variable)
+        set_scale(data);
+    else
+        measure(data);
     rc = checksum(data, err);
+    if (rc == SN_OK)
+        rc = compare(source, data, err);
     if (rc != SN_OK)
         goto err_after_alloc;
     *ret = data;
@@ -194,6 +316,14 @@ enum sn_err sn_dataset_open(const char *format, const char *dir,
 err_after_alloc:
     sn_dataset_free(data);
     return rc;
+}
+
+enum sn_err sn_dataset_open(const char *format, const char *dir,
+                            struct sn_dataset **ret, struct sn_error *err)
+{
+    struct sn_dataset_source source = {.format = format, .dir = dir};
+    source.options = sn_dataset_options_default();
+    return sn_dataset_open_source(&source, ret, err);
 }
 
 void sn_dataset_free(struct sn_dataset *data)
@@ -205,9 +335,8 @@ void sn_dataset_free(struct sn_dataset *data)
     free(data->test.pixels);
     free(data->test.labels);
     sn_items_free(data->items);
-    for (int i = 0; data->class_names != NULL && i < data->info.classes; i++)
-        free(data->class_names[i]);
-    free(data->class_names);
+    sn_names_close(&data->classes);
+    sn_names_close(&data->corrupt);
     free(data);
 }
 
@@ -218,5 +347,10 @@ void sn_dataset_info(const struct sn_dataset *data, struct sn_dataset_info *ret)
 
 const char *sn_dataset_class_name(const struct sn_dataset *data, int i)
 {
-    return data->class_names == NULL ? NULL : data->class_names[i];
+    return (uint32_t)i < data->classes.n ? data->classes.at[i] : NULL;
+}
+
+const char *sn_dataset_corrupt_name(const struct sn_dataset *data, uint32_t i)
+{
+    return data->corrupt.at[i];
 }

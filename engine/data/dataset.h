@@ -8,6 +8,7 @@
 
 #include "engine/data/data.h"
 #include "engine/data/items.h"
+#include "engine/data/names.h"
 
 struct sn_images {
     uint32_t n;
@@ -21,7 +22,7 @@ struct sn_dataset {
     struct sn_dataset_info info;
     struct sn_images train, test;
     struct sn_items *items; /* owned; NULL unless info.variable */
-    char **class_names;     /* [info.classes], owned, or NULL */
+    struct sn_names classes, corrupt;
     /* v * scale + shift is (v / 255 - mean) / std, by channel */
     float scale[SN_MAX_IMAGE_CHANNELS], shift[SN_MAX_IMAGE_CHANNELS];
 };

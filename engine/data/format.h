@@ -10,6 +10,7 @@
 #include "engine/data/dataset.h"
 
 enum { SN_IMAGE_MAX_SIDE = 4096 };
+#define SN_DATASET_MAX_DECODED ((uint64_t)512 << 20) /* of JPEGs and PNGs */
 #define SN_DATASET_MAX_BYTES ((uint64_t)4 << 30) /* of all pixels together */
 
 struct sn_shape {
@@ -24,10 +25,28 @@ struct sn_format {
     enum sn_err (*read)(const char *dir, bool test, uint64_t max_bytes,
                         struct sn_images *ret, struct sn_shape *ret_shape,
                         struct sn_error *err);
+    /* Or of JPEGs and PNGs: lists them into data->items, by split and in order
+     * of their names' bytes, with data->classes and data->info.other. What is
+     * there stays for the caller to free. */
+    enum sn_err (*list)(const struct sn_dataset_source *source,
+                        struct sn_dataset *data, struct sn_error *err);
 };
 
 extern const struct sn_format sn_format_idx, sn_format_cifar10,
-    sn_format_cifar100, sn_format_npy;
+    sn_format_cifar100, sn_format_npy, sn_format_folder;
+
+/* For lists: whether a file's name ends as those of JPEG and PNG files do. */
+bool sn_format_is_image_name(const char *name);
+
+/* For lists, data->items->train having all images: moves each class's share of
+ * test images to data->items->test, by options.split_seed. */
+enum sn_err sn_format_split(const struct sn_dataset_options *options,
+                            struct sn_dataset *data, struct sn_error *err);
+
+/* Sorts both lists, sees that every class has training images, and that there
+ * are test images. */
+enum sn_err sn_format_finish_list(const char *dir, struct sn_dataset *data,
+                                  struct sn_error *err);
 
 /* Planes [channels][pixels] become pixels [pixels][channels]. */
 void sn_format_interleave(const uint8_t *planes, size_t channels, size_t pixels,
