@@ -131,6 +131,48 @@ void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
                               const float *x, const float *dy,
                               float *dw /* plain, += */);
 
+/* ---- dense 3x3 convolutions, pad 1, stride 1 or 2, blocked in and out ----
+ * Outputs are ceil(h / stride) x ceil(w / stride). Plain weights are
+ * [o][ld][3][3], of which the first i <= ld inputs count. */
+struct sn_conv3 {
+    int n, i, o, h, w, stride; /* h, w: the input's */
+};
+size_t sn_conv3_packed_floats(const struct sn_compute *c, int i, int o);
+/* Packs for forward and for data gradient (either may be NULL). */
+void sn_conv3_pack(const struct sn_compute *c, int i, int o, const float *w,
+                   int ld, float *ret_fwd, float *ret_bwd);
+/* dw[o][ld][3][3] += packed gradient. */
+void sn_conv3_unpack_add(const struct sn_compute *c, int i, int o,
+                         const float *packed, float *dw, int ld);
+void sn_conv3_forward(struct sn_cx *cx, const struct sn_conv3 *s,
+                      const float *x, const float *packed_fwd, float *y);
+/* y = conv(x) + bias, then a ReLU where `relu`. bias padded to B. */
+void sn_conv3_infer(struct sn_cx *cx, const struct sn_conv3 *s, const float *x,
+                    const float *packed_fwd, const float *bias, bool relu,
+                    float *y);
+/* dy -> dx, x and dy -> packed dw (both overwrite). */
+void sn_conv3_backward_data(struct sn_cx *cx, const struct sn_conv3 *s,
+                            const float *dy, const float *packed_bwd,
+                            float *dx);
+void sn_conv3_backward_weights(struct sn_cx *cx, const struct sn_conv3 *s,
+                               const float *x, const float *dy,
+                               float *ret_packed_dw);
+
+/* ---- windows of stride 2, on planes h x w -> ceil(h/2) x ceil(w/2) ----
+ * The maximum of 3x3 with padding 1, and the mean of 2x2, both of what is
+ * inside the plane. A maximum's gradient goes to the first of equals. */
+struct sn_window {
+    int n, c, h, w; /* the input's */
+};
+void sn_max_window_forward(struct sn_cx *cx, const struct sn_window *s,
+                           const float *x, float *y);
+void sn_max_window_backward(struct sn_cx *cx, const struct sn_window *s,
+                            const float *x, const float *dy, float *dx);
+void sn_mean_window_forward(struct sn_cx *cx, const struct sn_window *s,
+                            const float *x, float *y);
+void sn_mean_window_backward(struct sn_cx *cx, const struct sn_window *s,
+                             const float *dy, float *dx);
+
 /* ---- depthwise k x k, pad k/2, stride 1 or 2 (backward: fused passes) ----
  * The input is used as act(x * scale[c] + shift[c]) when scale is not NULL
  * (the BN before it, folded into the load); weights are tap-major packed
@@ -182,6 +224,15 @@ void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
 void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
                  const float *scale, const float *shift, enum sn_cact act,
                  const float *gate, const float *residual, float *y);
+/* y = relu(x * scale + shift + other): a bottleneck's end. other is taken as it
+ * is, or as other * other_scale + other_shift where these are not NULL. */
+void sn_sum_relu(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                 const float *scale, const float *shift, const float *other,
+                 const float *other_scale, const float *other_shift, float *y);
+/* Over count floats: y = relu(y); dx = dy where y > 0, else 0 (may be dy). */
+void sn_relu(struct sn_cx *cx, size_t count, float *y);
+void sn_relu_backward(struct sn_cx *cx, size_t count, const float *y,
+                      const float *dy, float *dx);
 /* Gradient through act and BN. dy is the gradient after the activation; with
  * gate and dpool not NULL it is first replaced by dy * gate[n][c] +
  * dpool[n][c] / hw (the SE's backward, spread over the plane).

@@ -12,4 +12,5 @@ void SN_KERNEL(sn_kernels_fill)(struct sn_kernels *k)
     SN_KERNEL(sn_kernels_norm)(k);
     SN_KERNEL(sn_kernels_vector)(k);
     SN_KERNEL(sn_kernels_block)(k);
+    SN_KERNEL(sn_kernels_residual)(k);
 }

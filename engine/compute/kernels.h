@@ -140,6 +140,19 @@ struct sn_kernels {
                               float *dbias);
     void (*add)(size_t count, const float *x, float *y);
 
+    void (*max_window)(const struct sn_window *s, const float *x, float *y);
+    void (*max_window_backward)(const struct sn_window *s, const float *x,
+                                const float *dy, float *dx);
+    void (*mean_window)(const struct sn_window *s, const float *x, float *y);
+    void (*mean_window_backward)(const struct sn_window *s, const float *dy,
+                                 float *dx);
+    void (*sum_relu)(const struct sn_plane *s, const float *x,
+                     const struct sn_affine *in, const float *other,
+                     const struct sn_affine *other_in, float *y);
+    void (*relu)(size_t count, float *y);
+    void (*relu_backward)(size_t count, const float *y, const float *dy,
+                          float *dx);
+
     size_t (*half_block_scratch)(const struct sn_half_block *s);
     void (*half_block)(const struct sn_half_block *s, float *scratch);
 };
@@ -163,6 +176,7 @@ void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_norm)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_vector)(struct sn_kernels *k);
 void SN_KERNEL(sn_kernels_block)(struct sn_kernels *k);
+void SN_KERNEL(sn_kernels_residual)(struct sn_kernels *k);
 #endif
 
 #endif

@@ -200,3 +200,49 @@ void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y)
 {
     cx->k->add(count, x, y);
 }
+
+/* ---- windows, and the ReLU after a sum ---- */
+
+void sn_max_window_forward(struct sn_cx *cx, const struct sn_window *s,
+                           const float *x, float *y)
+{
+    cx->k->max_window(s, x, y);
+}
+
+void sn_max_window_backward(struct sn_cx *cx, const struct sn_window *s,
+                            const float *x, const float *dy, float *dx)
+{
+    cx->k->max_window_backward(s, x, dy, dx);
+}
+
+void sn_mean_window_forward(struct sn_cx *cx, const struct sn_window *s,
+                            const float *x, float *y)
+{
+    cx->k->mean_window(s, x, y);
+}
+
+void sn_mean_window_backward(struct sn_cx *cx, const struct sn_window *s,
+                             const float *dy, float *dx)
+{
+    cx->k->mean_window_backward(s, dy, dx);
+}
+
+void sn_sum_relu(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+                 const float *scale, const float *shift, const float *other,
+                 const float *other_scale, const float *other_shift, float *y)
+{
+    const struct sn_affine in = {scale, shift, SN_CACT_NONE};
+    const struct sn_affine other_in = {other_scale, other_shift, SN_CACT_NONE};
+    cx->k->sum_relu(s, x, &in, other, &other_in, y);
+}
+
+void sn_relu(struct sn_cx *cx, size_t count, float *y)
+{
+    cx->k->relu(count, y);
+}
+
+void sn_relu_backward(struct sn_cx *cx, size_t count, const float *y,
+                      const float *dy, float *dx)
+{
+    cx->k->relu_backward(count, y, dy, dx);
+}

@@ -300,6 +300,75 @@ static void log_softmax(const double *x, int classes, double *ret)
         ret[i] = x[i] - top - log(sum);
 }
 
+/* The pixels of one window: how many, where, and the largest of them. */
+struct seen {
+    int count, largest;
+    long at[9];
+};
+
+static struct seen see(const struct sn_ref_window *s, const double *x, long y)
+{
+    const int ow = sn_ref_out(s->w, 2), oh = sn_ref_out(s->h, 2);
+    const int pad = s->side == 3;
+    const int top = (int)(y / ow % oh) * 2 - pad,
+              left = (int)(y % ow) * 2 - pad;
+    struct seen seen = {0};
+    for (int r = top; r < top + s->side; r++)
+        for (int c = left; c < left + s->side; c++) {
+            long at = (y / ow / oh * s->h + r) * s->w + c;
+            if (r < 0 || r >= s->h || c < 0 || c >= s->w)
+                continue;
+            seen.at[seen.count] = at;
+            if (x && x[at] > x[seen.at[seen.largest]])
+                seen.largest = seen.count;
+            seen.count++;
+        }
+    return seen;
+}
+
+static long windows(const struct sn_ref_window *s)
+{
+    return (long)s->n * s->c * sn_ref_out(s->h, 2) * sn_ref_out(s->w, 2);
+}
+
+void sn_ref_window_forward(const struct sn_ref_window *s, const double *x,
+                           double *y)
+{
+    for (long i = 0; i < windows(s); i++) {
+        struct seen seen = see(s, x, i);
+        y[i] = s->side == 3 ? x[seen.at[seen.largest]] : 0;
+        for (int p = 0; s->side == 2 && p < seen.count; p++)
+            y[i] += x[seen.at[p]] / seen.count;
+    }
+}
+
+void sn_ref_window_backward(const struct sn_ref_window *s, const double *x,
+                            const double *dy, double *dx)
+{
+    memset(dx, 0, sizeof(double) * (size_t)(s->n * s->c * s->h * s->w));
+    for (long i = 0; i < windows(s); i++) {
+        struct seen seen = see(s, x, i);
+        if (s->side == 3)
+            dx[seen.at[seen.largest]] += dy[i];
+        for (int p = 0; s->side == 2 && p < seen.count; p++)
+            dx[seen.at[p]] += dy[i] / seen.count;
+    }
+}
+
+void sn_ref_sum_relu_forward(long count, const double *a, const double *b,
+                             double *y)
+{
+    for (long i = 0; i < count; i++)
+        y[i] = a[i] + b[i] > 0 ? a[i] + b[i] : 0;
+}
+
+void sn_ref_sum_relu_backward(long count, const double *y, const double *dy,
+                              double *g)
+{
+    for (long i = 0; i < count; i++)
+        g[i] = y[i] > 0 ? dy[i] : 0;
+}
+
 double sn_ref_loss(const struct sn_ref_loss *s, const double *logits,
                    const int32_t *labels, const double *teacher,
                    double *dlogits)

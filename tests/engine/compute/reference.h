@@ -86,6 +86,22 @@ void sn_ref_bias_act_backward(int n, int c, const double *x, const double *bias,
                               enum sn_ref_act act, const double *dy, double *dx,
                               double *dbias);
 
+/* ---- windows of stride 2 on [n][c][h][w], and the ReLU after a sum ----
+ * side 3: the maximum with padding 1, its gradient to the first of equals;
+ * side 2: the mean of what is inside the plane. */
+struct sn_ref_window {
+    int n, c, h, w, side;
+};
+void sn_ref_window_forward(const struct sn_ref_window *s, const double *x,
+                           double *y);
+void sn_ref_window_backward(const struct sn_ref_window *s, const double *x,
+                            const double *dy, double *dx);
+/* y = relu(a + b); g is the gradient of a and of b. */
+void sn_ref_sum_relu_forward(long count, const double *a, const double *b,
+                             double *y);
+void sn_ref_sum_relu_backward(long count, const double *y, const double *dy,
+                              double *g);
+
 /* ---- loss ----
  * Sum over images of label_weight * CE(smoothed labels, softmax(logits)) +
  * kd_weight * CE(softmax(teacher), softmax(logits)); logits [n][classes].

@@ -67,6 +67,7 @@ struct data {
     struct sn_ref_conv1 conv1;
     struct sn_ref_conv conv;
     struct sn_ref_bn bn;
+    struct sn_ref_window window;
     struct sn_ref_loss loss;
     enum sn_ref_act act;
     int n, c, hw;
@@ -218,6 +219,44 @@ static void test_bias_act(void **state)
     }
 }
 
+static double window_loss(void *arg)
+{
+    struct data *d = arg;
+    sn_ref_window_forward(&d->window, d->x, d->y);
+    return dot(d->r, d->y, d->y_count);
+}
+
+static double sum_relu_loss(void *arg)
+{
+    struct data *d = arg;
+    sn_ref_sum_relu_forward(d->y_count, d->x, d->w, d->y);
+    return dot(d->r, d->y, d->y_count);
+}
+
+static void test_windows_and_sum(void **state)
+{
+    static struct data d;
+    for (int side = 2; side <= 3; side++)
+        for (int h = 1; h <= 5; h++) {
+            d.window = (struct sn_ref_window){2, 3, h, 6 - h, side};
+            long count = 2L * 3 * h * (6 - h);
+            draw(d.x, count);
+            d.y_count = 2L * 3 * sn_ref_out(h, 2) * sn_ref_out(6 - h, 2);
+            draw(d.r, d.y_count);
+            sn_ref_window_backward(&d.window, d.x, d.r, d.dx);
+            expect_gradient(window_loss, &d, d.x, d.dx, count);
+        }
+    d.y_count = 60;
+    draw_smooth(d.x, 60);
+    draw(d.r, 60);
+    for (int i = 0; i < 60; i++)
+        d.w[i] = i % 3 ? d.x[i] : -0.5 * d.x[i]; /* no sum near the kink */
+    sn_ref_sum_relu_forward(60, d.x, d.w, d.y);
+    sn_ref_sum_relu_backward(60, d.y, d.r, d.dx);
+    expect_gradient(sum_relu_loss, &d, d.x, d.dx, 60);
+    expect_gradient(sum_relu_loss, &d, d.w, d.dx, 60);
+}
+
 static double softmax_loss(void *arg)
 {
     struct data *d = arg;
@@ -244,9 +283,13 @@ static void test_loss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv1),    cmocka_unit_test(test_conv),
-        cmocka_unit_test(test_bn),       cmocka_unit_test(test_pool_and_gate),
-        cmocka_unit_test(test_bias_act), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_conv1),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_bn),
+        cmocka_unit_test(test_pool_and_gate),
+        cmocka_unit_test(test_bias_act),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_windows_and_sum),
     };
     rng = sn_rng_make(3, SN_STREAM_TEST, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
