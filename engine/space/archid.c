@@ -1,6 +1,6 @@
 /* Text ids of architectures: r<resolution>.k<groups>.e<groups>, a group a
  * stage, a character a block. */
-#include "engine/space/space.h"
+#include "engine/space/resnet.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +53,10 @@ static char *put_groups(char *at, const struct sn_space *space,
 void sn_arch_encode(const struct sn_space *space, const struct sn_arch *arch,
                     char ret_id[SN_ARCH_ID_MAX])
 {
+    if (space->family == SN_FAMILY_RESNET) {
+        sn_resnet_encode(space, arch, ret_id);
+        return;
+    }
     /* worst case: "r65535.k" + ".e" + 2 x (8 x 8 characters + 7 dashes) */
     char *at = ret_id;
     at += snprintf(at, 16, "r%u.k", (unsigned)arch->resolution);
@@ -149,6 +153,8 @@ enum sn_err sn_arch_decode(const struct sn_space *space, const char *id,
         return sn_error_set(err, SN_ERR_INVALID,
                             "an architecture id has fewer than %d characters",
                             SN_ARCH_ID_MAX);
+    if (space->family == SN_FAMILY_RESNET)
+        return sn_resnet_decode(space, id, ret, err);
     enum sn_err rc = read_resolution(space, id, &at, &arch.resolution, err);
     if (rc == SN_OK)
         rc = read_groups(space, id, &at, true, &arch, err);

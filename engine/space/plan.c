@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/space/resnet.h"
+
 int sn_conv_size(int size, int stride)
 {
     return (size + stride - 1) / stride;
@@ -9,7 +11,7 @@ int sn_conv_size(int size, int stride)
 
 int sn_space_slot(const struct sn_space *space, int stage, int index)
 {
-    int slot = 1 + index;
+    int slot = index + (space->family == SN_FAMILY_MOBILE); /* the fixed one */
     for (int s = 0; s < stage; s++)
         slot += space->stage[s].depth.value[space->stage[s].depth.n - 1];
     return slot;
@@ -47,6 +49,10 @@ void sn_plan_make(const struct sn_space *space, const struct sn_arch *arch,
                   int in_channels, int classes, struct sn_plan *ret)
 {
     struct sn_stride_rule strides;
+    if (space->family == SN_FAMILY_RESNET) {
+        sn_resnet_plan(space, arch, in_channels, classes, ret);
+        return;
+    }
     sn_space_strides(space, arch->resolution, &strides);
     struct sn_plan plan = {
         .family = space->family,
@@ -146,6 +152,10 @@ static void block_cost(const struct sn_block_plan *b, struct sn_cost *cost)
 void sn_plan_cost(const struct sn_plan *plan, struct sn_cost *ret)
 {
     struct sn_cost cost = {0};
+    if (plan->family == SN_FAMILY_RESNET) {
+        sn_resnet_cost(plan, ret);
+        return;
+    }
     double image = plane(plan->in_channels, plan->resolution);
     double stem = plane(plan->stem_out, plan->stem_size);
     cost.macs = 9.0 * plan->in_channels * stem;

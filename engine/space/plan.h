@@ -11,6 +11,15 @@
  * A block:  x [in] -(1x1, BN, act)-> [mid] -(k x k depthwise, BN, act)-> [mid]
  *           -(SE)-> -(1x1, BN)-> [out]  (+ x when residual)
  * The fixed block (expand 1) has no first 1x1.
+ *
+ * The ResNet family:
+ *
+ *   image -> stem 3x3 -> (+ 3x3 of itself) -> 3x3 -> max 3x3 / 2 -> blocks
+ *     -> global pool -> linear [classes]           every convolution with a BN
+ *
+ *           x -(1x1, ReLU)-> [mid] -(3x3 dense, ReLU)-> [mid] -(1x1)-> [out]
+ *           y = ReLU of that + x, or where it downsamples + 1x1 of x's mean
+ *           over 2x2 (of x itself at stride 1)
  */
 #ifndef SN_PLAN_H
 #define SN_PLAN_H
@@ -20,14 +29,16 @@
 struct sn_block_plan {
     int stage; /* -1: the fixed block */
     int index; /* in its stage */
-    int slot;  /* which stored block of the supernet: 0 is the fixed one, then
-                  1 + stage offset + index, offsets by each stage's max depth */
+    int slot;  /* which stored block of the supernet: 0 is the fixed one
+                  ([resnet] lacks it), then stage by stage, each as many as its
+                  max depth */
     int in, mid, out;
     int kernel, stride;
     int se_mid; /* 0: no squeeze-and-excitation */
     enum sn_act act;
     bool expands;          /* has the first 1x1 */
-    bool residual;         /* stride 1 and in == out */
+    bool residual;         /* stride 1 and in == out: x itself is added */
+    bool downsamples;      /* [resnet] x is added through a window and a 1x1 */
     int in_size, out_size; /* square planes, pixels a side */
 };
 
@@ -36,9 +47,12 @@ struct sn_plan {
     int resolution, in_channels, classes;
     int stem_out, stem_stride, stem_size;
     enum sn_act stem_act;
+    int stem_mid, pool_size; /* [resnet] before stem_out; after the maximum */
+    bool stem_residual;      /* [resnet] */
     int n_blocks;
     struct sn_block_plan block[SN_MAX_BLOCKS];
-    int head_in, head_out, head_size; /* 1x1, on head_size^2 pixels */
+    int head_in, head_out, head_size; /* 1x1, on head_size^2 pixels; [resnet]
+                                         there is none, and both are equal */
     enum sn_act head_act;             /* of the feature layer, too */
     int feature_out;                  /* 0: pooled straight to linear */
 };

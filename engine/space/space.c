@@ -1,5 +1,5 @@
 /* The built-in spaces (data), what fits them, their sizes, and rounding. */
-#include "engine/space/space.h"
+#include "engine/space/resnet.h"
 
 #include <math.h>
 #include <string.h>
@@ -124,14 +124,15 @@ static const struct sn_space builtin[] = {
 
 const struct sn_space *sn_space_builtin(size_t i)
 {
-    return i < sizeof builtin / sizeof builtin[0] ? &builtin[i] : NULL;
+    enum { N = sizeof builtin / sizeof builtin[0] };
+    return i < N ? &builtin[i] : sn_resnet_builtin(i - N);
 }
 
 const struct sn_space *sn_space_find(const char *name)
 {
     for (size_t i = 0; name != NULL && sn_space_builtin(i) != NULL; i++)
-        if (strcmp(builtin[i].name, name) == 0)
-            return &builtin[i];
+        if (strcmp(sn_space_builtin(i)->name, name) == 0)
+            return sn_space_builtin(i);
     return NULL;
 }
 
