@@ -1,6 +1,7 @@
 /* Spaces and architectures as JSON. */
 #include "api/arch_json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,6 +122,8 @@ static json_t *blocks(const struct sn_plan *plan)
         sn_json_put(o, "se", json_integer(b->se_mid));
         sn_json_put(o, "activation", sn_json_string(act_name(b->act)));
         sn_json_put(o, "residual", json_boolean(b->residual));
+        if (plan->family == SN_FAMILY_RESNET)
+            sn_json_put(o, "downsamples", json_boolean(b->downsamples));
         sn_json_put(o, "in_size", json_integer(b->in_size));
         sn_json_put(o, "out_size", json_integer(b->out_size));
         json_array_append_new(list, o);
@@ -148,8 +151,38 @@ json_t *sn_arch_describe(const struct sn_space *space,
 
 /* ---- Once-for-All's form ---- */
 
+/* The stem's residual 3x3 is there where d begins with this. */
+enum { STEM_WITH = 2 };
+
+static json_t *resnet_to_ofa(const struct sn_space *space,
+                             const struct sn_arch *arch)
+{
+    json_t *o = json_object(), *d = json_array(), *e = json_array(),
+           *w = json_array();
+    json_array_append_new(d, json_integer(arch->stem ? STEM_WITH : 0));
+    for (unsigned s = 0; s < space->n_stages; s++) {
+        const struct sn_stage *stage = &space->stage[s];
+        for (unsigned b = 0; b < max_depth(stage); b++) {
+            bool used = b < arch->depth[s];
+            int ratio = used ? space->expand_ratio[arch->expand[s][b] - 1] : 0;
+            json_array_append_new(e, sn_json_number(ratio / 1000.0));
+        }
+        json_array_append_new(d,
+                              json_integer(arch->depth[s] - stage->base_depth));
+    }
+    for (int i = 0; i < SN_STEM_WIDTHS + space->n_stages; i++)
+        json_array_append_new(w, json_integer(arch->width[i]));
+    sn_json_put(o, "d", d);
+    sn_json_put(o, "e", e);
+    sn_json_put(o, "w", w);
+    sn_json_put(o, "r", json_integer(arch->resolution));
+    return o;
+}
+
 json_t *sn_arch_to_ofa(const struct sn_space *space, const struct sn_arch *arch)
 {
+    if (space->family == SN_FAMILY_RESNET)
+        return resnet_to_ofa(space, arch);
     json_t *o = json_object(), *ks = json_array(), *e = json_array(),
            *d = json_array();
     for (unsigned s = 0; s < space->n_stages; s++) {
@@ -208,10 +241,89 @@ static bool read_resolution(const struct sn_space *space, const json_t *ofa,
     return true;
 }
 
+/* Of a block that is there: which of the ratios, + 1; 0: none. */
+static uint8_t ratio_index(const struct sn_space *space, const json_t *number)
+{
+    for (uint8_t i = 0; json_is_number(number) && i < space->n_expand_ratios;
+         i++)
+        if (fabs(json_number_value(number) - space->expand_ratio[i] / 1000.0) <
+            1e-6)
+            return i + 1;
+    return 0;
+}
+
+/* e: a ratio a stored block; those of blocks that are not there may be
+ * anything. */
+static bool read_ratios(const struct sn_space *space, const json_t *ofa,
+                        const char *prefix, struct sn_arch *arch,
+                        struct sn_problem *problem)
+{
+    char pointer[SN_POINTER_MAX], place[SN_POINTER_MAX + 24];
+    const json_t *list = json_object_get(ofa, "e");
+    size_t n = (size_t)sn_space_slots(space), at = 0;
+    sn_json_pointer_join(prefix, "e", pointer);
+    if (!json_is_array(list) || json_array_size(list) != n) {
+        sn_problem_at(problem, pointer, "must be a list of %zu numbers", n);
+        return false;
+    }
+    for (unsigned s = 0; s < space->n_stages; s++)
+        for (unsigned b = 0; b < max_depth(&space->stage[s]); b++, at++) {
+            if (b >= arch->depth[s])
+                continue;
+            arch->kernel[s][b] = 3;
+            arch->expand[s][b] = ratio_index(space, json_array_get(list, at));
+            if (arch->expand[s][b] == 0) {
+                snprintf(place, sizeof place, "%s/%zu", pointer, at);
+                sn_problem_at(problem, place,
+                              "must be one of the space's expand ratios");
+                return false;
+            }
+        }
+    return true;
+}
+
+static bool resnet_from_ofa(const struct sn_space *space, const json_t *ofa,
+                            const char *prefix, struct sn_arch *arch,
+                            struct sn_problem *problem)
+{
+    uint8_t d[1 + SN_MAX_STAGES];
+    char place[SN_POINTER_MAX + 24], pointer[SN_POINTER_MAX];
+    if (!read_list(ofa, prefix, "d", 1u + space->n_stages, d, problem) ||
+        !read_list(ofa, prefix, "w", SN_STEM_WIDTHS + (size_t)space->n_stages,
+                   arch->width, problem) ||
+        !read_resolution(space, ofa, prefix, &arch->resolution, problem))
+        return false;
+    arch->stem = d[0] == STEM_WITH;
+    for (unsigned s = 0; s < space->n_stages; s++) {
+        const struct sn_stage *stage = &space->stage[s];
+        if (d[1 + s] > max_depth(stage) - stage->base_depth) {
+            sn_json_pointer_join(prefix, "d", pointer);
+            snprintf(place, sizeof place, "%s/%u", pointer, 1 + s);
+            sn_problem_at(problem, place, "must be at most %u",
+                          max_depth(stage) - stage->base_depth);
+            return false;
+        }
+        arch->depth[s] = (uint8_t)(d[1 + s] + stage->base_depth);
+    }
+    return read_ratios(space, ofa, prefix, arch, problem);
+}
+
 bool sn_arch_from_ofa(const struct sn_space *space, const json_t *ofa,
                       const char *prefix, struct sn_arch *ret,
                       struct sn_problem *problem)
 {
+    if (space->family == SN_FAMILY_RESNET) {
+        struct sn_arch arch = {0};
+        struct sn_error err = {0};
+        if (!resnet_from_ofa(space, ofa, prefix, &arch, problem))
+            return false;
+        if (sn_arch_check(space, &arch, &err) != SN_OK) {
+            sn_problem_at(problem, prefix, "%.200s", err.message);
+            return false;
+        }
+        *ret = arch;
+        return true;
+    }
     struct sn_arch arch = {0};
     struct sn_error err = {0};
     uint8_t ks[SN_MAX_STAGES * SN_MAX_DEPTH], e[SN_MAX_STAGES * SN_MAX_DEPTH];

@@ -7,6 +7,9 @@
 
 #include "engine/device/latency.h"
 
+/* Networks that are larger together are measured one after the other. */
+static const double MOST_BYTES = 1e9;
+
 enum { DEFAULT_ARCHITECTURES = 16, MAX_PARTS = SN_MAX_BLOCKS + 2 };
 
 struct sn_table {
@@ -21,10 +24,35 @@ struct sn_table {
 
 static const char *const act_names[] = {"none", "relu", "hswish", "relu6"};
 
+static void resnet_part_key(const struct sn_plan *plan, int part,
+                            char ret[SN_TABLE_KEY_MAX])
+{
+    if (part == 0) {
+        snprintf(ret, SN_TABLE_KEY_MAX, "stem3/%d-%d-%d/s%d/%s/%d",
+                 plan->in_channels, plan->stem_mid, plan->stem_out,
+                 plan->stem_stride, plan->stem_residual ? "res" : "plain",
+                 plan->resolution);
+        return;
+    }
+    if (part == plan->n_blocks + 1) {
+        snprintf(ret, SN_TABLE_KEY_MAX, "pooled/%d-%d/%d", plan->head_out,
+                 plan->classes, plan->head_size);
+        return;
+    }
+    const struct sn_block_plan *b = &plan->block[part - 1];
+    snprintf(ret, SN_TABLE_KEY_MAX, "bottleneck/%d-%d-%d/s%d/%d/%s", b->in,
+             b->mid, b->out, b->stride, b->in_size,
+             b->downsamples ? "down" : "res");
+}
+
 /* part 0: the stem; 1 + i: block i; n_blocks + 1: the head. */
 static void part_key(const struct sn_plan *plan, int part,
                      char ret[SN_TABLE_KEY_MAX])
 {
+    if (plan->family == SN_FAMILY_RESNET) {
+        resnet_part_key(plan, part, ret);
+        return;
+    }
     if (part == 0) {
         snprintf(ret, SN_TABLE_KEY_MAX, "stem/%d-%d/s%d/%s/%d",
                  plan->in_channels, plan->stem_out, plan->stem_stride,
@@ -167,11 +195,42 @@ void sn_table_free(struct sn_table *t)
 
 /* ---- covering architectures ---- */
 
+/* Of the ResNet family a block is its expand and the widths before and after
+ * it, the stem its two widths and its residual. Two widths take turns along the
+ * network, so that pairs of neighbours take all pairs of choices. */
+static uint32_t resnet_cover_count(const struct sn_space *space)
+{
+    uint32_t widths = space->n_width_ratios, expands = 1;
+    for (int s = 0; s < space->n_stages; s++)
+        if (space->stage[s].expand.n > expands)
+            expands = space->stage[s].expand.n;
+    if (space->elastic_stem && expands < 2)
+        expands = 2;
+    return widths * widths * expands;
+}
+
+static void resnet_cover(const struct sn_space *space, uint32_t i,
+                         struct sn_arch *ret)
+{
+    uint32_t n = space->n_width_ratios, e = i / n / n;
+    for (int w = 0; w < SN_STEM_WIDTHS + space->n_stages; w++)
+        ret->width[w] = (uint8_t)(w % 2 ? i / n % n : i % n);
+    if (space->elastic_stem)
+        ret->stem = e % 2;
+    for (int s = 0; s < space->n_stages; s++) {
+        const struct sn_choices *expand = &space->stage[s].expand;
+        for (int b = 0; b < ret->depth[s]; b++)
+            ret->expand[s][b] = expand->value[e % expand->n];
+    }
+}
+
 /* The i-th covering architecture: at full depth every block takes choice i of
  * (kernel, expand), so that together they hold every distinct block. */
 static uint32_t cover_count(const struct sn_space *space)
 {
     uint32_t most = 0;
+    if (space->family == SN_FAMILY_RESNET)
+        return resnet_cover_count(space);
     for (int s = 0; s < space->n_stages; s++) {
         const struct sn_stage *st = &space->stage[s];
         uint32_t n = (uint32_t)st->kernel.n * st->expand.n;
@@ -183,6 +242,10 @@ static uint32_t cover_count(const struct sn_space *space)
 static void cover(const struct sn_space *space, uint32_t i, struct sn_arch *ret)
 {
     sn_arch_largest(space, ret);
+    if (space->family == SN_FAMILY_RESNET) {
+        resnet_cover(space, i, ret);
+        return;
+    }
     for (int s = 0; s < space->n_stages; s++) {
         const struct sn_stage *st = &space->stage[s];
         uint32_t c = i % ((uint32_t)st->kernel.n * st->expand.n);
@@ -303,6 +366,8 @@ struct survey {
     const struct sn_space *space;
     int in_channels, classes;
     const atomic_bool *stop;
+    uint64_t seed;
+    bool one_by_one; /* no network is there but while it is measured */
     uint32_t n_cover, n_random;
     struct sn_arch *arch; /* covering ones, then random ones */
     struct sn_static **net;
@@ -394,32 +459,54 @@ double sn_table_bytes(const struct sn_compute *compute,
     uint32_t n_cover = cover_count(space), n = n_cover + DEFAULT_ARCHITECTURES;
     struct sn_arch arch;
     struct sn_plan plan;
-    double sum = 0;
+    double sum = 0, most = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (i < n_cover)
             cover(space, i, &arch);
         else
             draw(space, i - n_cover, seed, &arch);
         sn_plan_make(space, &arch, in_channels, classes, &plan);
-        sum += (double)sn_static_bytes(compute, &plan);
+        double one = (double)sn_static_bytes(compute, &plan);
+        sum += one;
+        most = one > most ? one : most;
     }
     sn_arch_largest(space, &arch);
     sn_plan_make(space, &arch, in_channels, classes, &plan);
-    return sum + (double)sn_static_space_bytes(compute, &plan, 1);
+    return (sum > MOST_BYTES ? most : sum) +
+           (double)sn_static_space_bytes(compute, &plan, 1);
 }
 
-static enum sn_err survey_open(struct survey *v, uint64_t seed,
-                               struct sn_error *err)
+static enum sn_err make_network(struct survey *v, uint32_t i,
+                                struct sn_error *err)
+{
+    struct sn_plan plan;
+    sn_plan_make(v->space, &v->arch[i], v->in_channels, v->classes, &plan);
+    return sn_static_new_random(sn_cx_compute(v->cx), &plan, v->seed,
+                                &v->net[i], err);
+}
+
+static double networks_bytes(const struct survey *v)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < v->n_cover + v->n_random; i++) {
+        struct sn_plan plan;
+        sn_plan_make(v->space, &v->arch[i], v->in_channels, v->classes, &plan);
+        sum += (double)sn_static_bytes(sn_cx_compute(v->cx), &plan);
+    }
+    return sum;
+}
+
+static enum sn_err survey_open(struct survey *v, struct sn_error *err)
 {
     struct sn_compute *compute = sn_cx_compute(v->cx);
     struct sn_plan plan;
     struct sn_arch largest;
-    enum sn_err rc = choose_architectures(v, seed, err);
+    enum sn_err rc = choose_architectures(v, v->seed, err);
 
-    for (uint32_t i = 0; rc == SN_OK && i < v->n_cover + v->n_random; i++) {
-        sn_plan_make(v->space, &v->arch[i], v->in_channels, v->classes, &plan);
-        rc = sn_static_new_random(compute, &plan, seed, &v->net[i], err);
-    }
+    v->one_by_one = rc == SN_OK && networks_bytes(v) > MOST_BYTES;
+    for (uint32_t i = 0;
+         rc == SN_OK && !v->one_by_one && i < v->n_cover + v->n_random; i++)
+        rc = make_network(v, i, err);
     if (rc != SN_OK)
         return rc;
     sn_arch_largest(v->space, &largest);
@@ -437,7 +524,7 @@ static enum sn_err survey_open(struct survey *v, uint64_t seed,
         return rc;
     v->image = sn_arena_floats(&v->arena, image);
     v->logits = sn_arena_floats(&v->arena, logits);
-    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_DEVICE, 0);
+    struct sn_rng rng = sn_rng_make(v->seed, SN_STREAM_DEVICE, 0);
     for (size_t i = 0; i < image; i++)
         v->image[i] = (float)sn_rng_normal(&rng);
     return SN_OK;
@@ -482,26 +569,54 @@ static bool time_whole(struct survey *v, uint32_t i)
     return true;
 }
 
+/* One turn of a network; what it took is taken from *left. */
+static enum sn_err survey_network(struct survey *v, uint32_t i, double *left,
+                                  struct sn_error *err)
+{
+    double before = 0, ns[MAX_PARTS];
+    if (v->stop != NULL && atomic_load(v->stop))
+        return sn_error_set(err, SN_ERR_STOPPED, "measuring was stopped");
+    sn_static_forward_timed(v->net[i], v->cx, v->memory, v->image, 1, v->logits,
+                            ns);
+    for (int part = 0; part < sn_static_folded(v->net[i])->plan.n_blocks + 2;
+         part++)
+        before += ns[part];
+    bool ok = i < v->n_cover ? time_parts(v, i) : time_whole(v, i);
+    if (!ok)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory to measure");
+    *left -= 9 * before; /* it ran nine times */
+    return SN_OK;
+}
+
+enum { ROUNDS = 3 };
+
+/* Every network made, measured and freed. */
+static enum sn_err survey_one_by_one(struct survey *v, struct sn_error *err)
+{
+    enum sn_err rc = SN_OK;
+    double unused = 0;
+    for (uint32_t i = 0; rc == SN_OK && i < v->n_cover + v->n_random; i++) {
+        rc = make_network(v, i, err);
+        for (int round = 0; rc == SN_OK && round < ROUNDS; round++)
+            rc = survey_network(v, i, &unused, err);
+        sn_static_free(v->net[i]);
+        v->net[i] = NULL;
+    }
+    return rc == SN_OK ? sn_cx_take_error(v->cx, err) : rc;
+}
+
 /* Rounds over all networks in turn until the time is over, at least three. */
 static enum sn_err survey_run(struct survey *v, double seconds,
                               struct sn_error *err)
 {
     double left = seconds * 1e9;
-    for (int round = 0; round < 3 || left > 0; round++) {
+    if (v->one_by_one)
+        return survey_one_by_one(v, err);
+    for (int round = 0; round < ROUNDS || left > 0; round++) {
         for (uint32_t i = 0; i < v->n_cover + v->n_random; i++) {
-            double before = 0, ns[MAX_PARTS];
-            if (v->stop != NULL && atomic_load(v->stop))
-                return sn_error_set(err, SN_ERR_STOPPED,
-                                    "measuring was stopped");
-            sn_static_forward_timed(v->net[i], v->cx, v->memory, v->image, 1,
-                                    v->logits, ns);
-            for (int part = 0;
-                 part < sn_static_folded(v->net[i])->plan.n_blocks + 2; part++)
-                before += ns[part];
-            bool ok = i < v->n_cover ? time_parts(v, i) : time_whole(v, i);
-            if (!ok)
-                return sn_error_set(err, SN_ERR_NOMEM, "no memory to measure");
-            left -= 9 * before; /* it ran nine times */
+            enum sn_err rc = survey_network(v, i, &left, err);
+            if (rc != SN_OK)
+                return rc;
         }
     }
     return sn_cx_take_error(v->cx, err);
@@ -518,6 +633,7 @@ enum sn_err sn_table_measure(struct sn_cx *cx, const struct sn_space *space,
                        .in_channels = in_channels,
                        .classes = classes,
                        .stop = stop,
+                       .seed = seed,
                        .n_cover = cover_count(space),
                        .n_random = DEFAULT_ARCHITECTURES};
     double seconds = 3;
@@ -528,7 +644,7 @@ enum sn_err sn_table_measure(struct sn_cx *cx, const struct sn_space *space,
         v.n_random = budget->architectures;
     if (budget != NULL && budget->seconds > 0)
         seconds = budget->seconds;
-    rc = survey_open(&v, seed, err);
+    rc = survey_open(&v, err);
     if (rc == SN_OK)
         rc = survey_run(&v, seconds, err);
     if (rc != SN_OK)

@@ -13,22 +13,40 @@ static void add(struct sn_named_layer *list, size_t *n, const char *name,
     list[(*n)++].layer = layer;
 }
 
+struct part {
+    const char *name;
+    const struct sn_folded *layer;
+};
+
+static void add_parts(struct sn_named_layer *list, size_t *n, int i,
+                      const struct part *part, size_t n_parts)
+{
+    for (size_t p = 0; p < n_parts; p++) {
+        char name[32];
+        snprintf(name, sizeof(name), "blocks.%d.%s", i, part[p].name);
+        add(list, n, name, part[p].layer);
+    }
+}
+
 static void add_block(struct sn_named_layer *list, size_t *n, int i,
                       const struct sn_folded_block *block)
 {
-    const struct {
-        const char *part;
-        const struct sn_folded *layer;
-    } parts[] = {{"expand", &block->expand},
-                 {"depth", &block->depth},
-                 {"se.reduce", &block->se_reduce},
-                 {"se.expand", &block->se_expand},
-                 {"project", &block->project}};
-    for (size_t p = 0; p < sizeof(parts) / sizeof(*parts); p++) {
-        char name[32];
-        snprintf(name, sizeof(name), "blocks.%d.%s", i, parts[p].part);
-        add(list, n, name, parts[p].layer);
-    }
+    const struct part parts[] = {{"expand", &block->expand},
+                                 {"depth", &block->depth},
+                                 {"se.reduce", &block->se_reduce},
+                                 {"se.expand", &block->se_expand},
+                                 {"project", &block->project}};
+    add_parts(list, n, i, parts, sizeof(parts) / sizeof(*parts));
+}
+
+static void add_bottleneck(struct sn_named_layer *list, size_t *n, int i,
+                           const struct sn_folded_block *block)
+{
+    const struct part parts[] = {{"conv1", &block->expand},
+                                 {"conv2", &block->depth},
+                                 {"conv3", &block->project},
+                                 {"downsample", &block->shortcut}};
+    add_parts(list, n, i, parts, sizeof(parts) / sizeof(*parts));
 }
 
 size_t sn_folded_layers(const struct sn_folded_net *net,
@@ -36,8 +54,13 @@ size_t sn_folded_layers(const struct sn_folded_net *net,
 {
     size_t n = 0;
     add(ret, &n, "stem", &net->stem);
+    add(ret, &n, "stem.residual", &net->stem_residual);
+    add(ret, &n, "stem.last", &net->stem_last);
     for (int i = 0; i < net->plan.n_blocks; i++)
-        add_block(ret, &n, i, &net->block[i]);
+        if (net->plan.family == SN_FAMILY_RESNET)
+            add_bottleneck(ret, &n, i, &net->block[i]);
+        else
+            add_block(ret, &n, i, &net->block[i]);
     add(ret, &n, "head", &net->head);
     add(ret, &n, "feature", &net->feature);
     add(ret, &n, "classifier", &net->classifier);
@@ -49,10 +72,38 @@ static struct sn_folded pointwise(int in, int out)
     return (struct sn_folded){.out = out, .in = in, .kernel = 1, .stride = 1};
 }
 
+static struct sn_folded dense3(int in, int out, int stride)
+{
+    return (struct sn_folded){
+        .out = out, .in = in, .kernel = 3, .stride = stride};
+}
+
+static void resnet_shapes(const struct sn_plan *plan, struct sn_folded_net *ret)
+{
+    ret->stem = dense3(plan->in_channels, plan->stem_mid, plan->stem_stride);
+    if (plan->stem_residual)
+        ret->stem_residual = dense3(plan->stem_mid, plan->stem_mid, 1);
+    ret->stem_last = dense3(plan->stem_mid, plan->stem_out, 1);
+    for (int i = 0; i < plan->n_blocks; i++) {
+        const struct sn_block_plan *b = &plan->block[i];
+        struct sn_folded_block *f = &ret->block[i];
+        f->expand = pointwise(b->in, b->mid);
+        f->depth = dense3(b->mid, b->mid, b->stride);
+        f->project = pointwise(b->mid, b->out);
+        if (b->downsamples)
+            f->shortcut = pointwise(b->in, b->out);
+    }
+    ret->classifier = pointwise(plan->head_out, plan->classes);
+}
+
 void sn_folded_shapes(const struct sn_plan *plan, struct sn_folded_net *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->plan = *plan;
+    if (plan->family == SN_FAMILY_RESNET) {
+        resnet_shapes(plan, ret);
+        return;
+    }
     ret->stem = (struct sn_folded){.out = plan->stem_out,
                                    .in = plan->in_channels,
                                    .kernel = 3,

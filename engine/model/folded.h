@@ -8,10 +8,12 @@
 
 #include "engine/net/static.h"
 
-enum { SN_MAX_FOLDED = 5 * SN_MAX_BLOCKS + 4 };
+enum { SN_MAX_FOLDED = 5 * SN_MAX_BLOCKS + 6 };
 
 struct sn_named_layer {
-    char name[32]; /* stem, blocks.3.se.reduce, classifier, ... */
+    /* stem, blocks.3.se.reduce, classifier; [resnet] stem.last, blocks.3.conv1
+     * to conv3, blocks.3.downsample */
+    char name[32];
     const struct sn_folded *layer;
 };
 

@@ -244,6 +244,52 @@ static char *block(struct sn_onnx_graph *g, int i, char *x,
     return sum;
 }
 
+/* A window of stride 2; cut at the border where it has no padding. */
+static char *window(struct sn_onnx_graph *g, const char *op, char *y, char *x,
+                    int side)
+{
+    Onnx__NodeProto *pool = node(g, op, y, 1, x);
+    attribute_int(g, pool, "ceil_mode", side == 2);
+    attribute_ints(g, pool, "kernel_shape", 2, side);
+    attribute_ints(g, pool, "pads", 4, side / 3);
+    attribute_ints(g, pool, "strides", 2, 2);
+    return y;
+}
+
+/* [resnet] */
+static char *resnet_stem(struct sn_onnx_graph *g, char *x,
+                         const struct sn_folded_net *net)
+{
+    x = activation(g, convolution(g, "stem", x, &net->stem), SN_ACT_RELU);
+    if (net->stem_residual.out) {
+        char *y = convolution(g, "stem.residual", x, &net->stem_residual);
+        char *sum = text(g, "stem.sum");
+        node(g, "Add", sum, 2, activation(g, y, SN_ACT_RELU), x);
+        x = sum;
+    }
+    x = activation(g, convolution(g, "stem.last", x, &net->stem_last),
+                   SN_ACT_RELU);
+    return window(g, "MaxPool", text(g, "stem.pool"), x, 3);
+}
+
+static char *bottleneck(struct sn_onnx_graph *g, int i, char *x,
+                        const struct sn_block_plan *plan,
+                        const struct sn_folded_block *f)
+{
+    char *y = convolution(g, text(g, "blocks.%d.conv1", i), x, &f->expand);
+    y = activation(g, y, SN_ACT_RELU);
+    y = convolution(g, text(g, "blocks.%d.conv2", i), y, &f->depth);
+    y = activation(g, y, SN_ACT_RELU);
+    y = convolution(g, text(g, "blocks.%d.conv3", i), y, &f->project);
+    if (plan->downsamples && plan->stride > 1)
+        x = window(g, "AveragePool", text(g, "blocks.%d.mean", i), x, 2);
+    if (plan->downsamples)
+        x = convolution(g, text(g, "blocks.%d.downsample", i), x, &f->shortcut);
+    char *sum = text(g, "blocks.%d", i);
+    node(g, "Add", sum, 2, y, x);
+    return activation(g, sum, SN_ACT_RELU);
+}
+
 static char *normalise(struct sn_onnx_graph *g, char *x, int channels,
                        const float *mean, const float *std)
 {
@@ -260,8 +306,9 @@ static void tail(struct sn_onnx_graph *g, char *x,
 {
     const struct sn_folded *last = &net->classifier;
     int64_t shape[2] = {last->out, last->in};
-    x = convolution(g, "head", x, &net->head);
-    x = activation(g, x, net->plan.head_act);
+    if (net->head.out > 0)
+        x = activation(g, convolution(g, "head", x, &net->head),
+                       net->plan.head_act);
     char *y = text(g, "pool");
     node(g, "GlobalAveragePool", y, 1, x);
     if (net->feature.out > 0)
@@ -369,6 +416,23 @@ static bool uses_relu6(const struct sn_plan *plan)
     return uses;
 }
 
+/* From the image to what is pooled. */
+static char *body(struct sn_onnx_graph *g, char *x,
+                  const struct sn_folded_net *net)
+{
+    const struct sn_plan *plan = &net->plan;
+    bool resnet = plan->family == SN_FAMILY_RESNET;
+    if (resnet)
+        x = resnet_stem(g, x, net);
+    else
+        x = activation(g, convolution(g, "stem", x, &net->stem),
+                       plan->stem_act);
+    for (int i = 0; i < plan->n_blocks; i++)
+        x = resnet ? bottleneck(g, i, x, &plan->block[i], &net->block[i])
+                   : block(g, i, x, &plan->block[i], &net->block[i]);
+    return x;
+}
+
 static void fill(struct sn_onnx_graph *g, const struct sn_folded_net *net,
                  const struct sn_identity *identity, const float *mean,
                  const float *std)
@@ -394,9 +458,7 @@ static void fill(struct sn_onnx_graph *g, const struct sn_folded_net *net,
     char *x = text(g, "image");
     if (mean)
         x = normalise(g, x, plan->in_channels, mean, std);
-    x = activation(g, convolution(g, "stem", x, &net->stem), plan->stem_act);
-    for (int i = 0; i < plan->n_blocks; i++)
-        x = block(g, i, x, &plan->block[i], &net->block[i]);
+    x = body(g, x, net);
     tail(g, x, net);
 }
 

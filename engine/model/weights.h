@@ -3,10 +3,12 @@
  *
  * Tensor names follow the network: stem.weight, stem.bias, blocks.3.expand.*,
  * blocks.3.depth.*, blocks.3.se.reduce.*, blocks.3.se.expand.*,
- * blocks.3.project.*, head.*, feature.*, classifier.*; shapes are
- * [out][in][k][k]. Metadata: format "sparsenas.static.1", arch, space,
- * dataset_checksum, classes, in_channels, resolution, weights_xxh3 (of all
- * weights in this order), producer, version and the notes.
+ * blocks.3.project.*, head.*, feature.*, classifier.*; of the ResNet family
+ * stem.*, stem.residual.*, stem.last.*, blocks.3.conv1.* to conv3.*,
+ * blocks.3.downsample.*, classifier.*; shapes are [out][in][k][k]. Metadata:
+ * format "sparsenas.static.1", arch, space, dataset_checksum, classes,
+ * in_channels, resolution, weights_xxh3 (of all weights in this order),
+ * producer, version and the notes.
  */
 #ifndef SN_WEIGHTS_H
 #define SN_WEIGHTS_H

@@ -222,6 +222,10 @@ void sn_subnet_backward(const struct sn_subnet *sub, struct sn_cx *cx,
     float *const *stream = ws->train_tape.stream;
     int last = sub->plan.n_blocks - 1;
 
+    if (sub->plan.family == SN_FAMILY_RESNET) {
+        sn_resnet_backward(&p, dlogits, ret_gradient);
+        return;
+    }
     tail_back(&g, dlogits, stream[last % 2]);
     for (int b = last; b >= 0; b--) {
         block_back(&g, b, stream[b % 2], stream[(b + 1) % 2]);

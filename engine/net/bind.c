@@ -93,6 +93,11 @@ static void bind_layer(struct sn_subnet *sub, int j)
                       net->layer[sub->stored[j]].i, sub->packed + at->fwd,
                       sub->packed + at->bwd);
         break;
+    case SN_LAYER_CONV3:
+        sn_conv3_pack(net->compute, l->i, l->o, weight,
+                      net->layer[sub->stored[j]].i, sub->packed + at->fwd,
+                      sub->packed + at->bwd);
+        break;
     case SN_LAYER_DEPTH:
         bind_depth(sub, j, weight, sub->packed + at->fwd);
         break;

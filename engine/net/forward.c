@@ -148,6 +148,10 @@ static void tail(const struct sn_pass *p, const struct sn_source *in,
 
 void sn_pass_forward(const struct sn_pass *p, float *ret_logits)
 {
+    if (p->sub->plan.family == SN_FAMILY_RESNET) {
+        sn_resnet_forward(p, ret_logits);
+        return;
+    }
     struct sn_source io = stem(p);
     for (int b = 0; b < p->sub->plan.n_blocks; b++) {
         block(p, b, &io);

@@ -37,18 +37,70 @@ static void block_layers(const struct sn_block_plan *b, struct sn_layer *ret)
     ret[SN_PROJECT].bn = true;
 }
 
+static struct sn_layer conv3_layer(int o, int i, int size, int stride)
+{
+    return (struct sn_layer){.kind = SN_LAYER_CONV3,
+                             .bn = true,
+                             .o = o,
+                             .i = i,
+                             .k = 3,
+                             .stride = stride,
+                             .in_size = size,
+                             .out_size = sn_conv_size(size, stride)};
+}
+
+static void bottleneck_layers(const struct sn_block_plan *b,
+                              struct sn_layer *ret)
+{
+    ret[SN_CONV_IN] = conv1_layer(b->mid, b->in, b->in_size);
+    ret[SN_CONV_MID] = conv3_layer(b->mid, b->mid, b->in_size, b->stride);
+    ret[SN_CONV_OUT] = conv1_layer(b->out, b->mid, b->out_size);
+    ret[SN_CONV_IN].bn = ret[SN_CONV_OUT].bn = true;
+    if (b->downsamples) {
+        ret[SN_CONV_SHORT] = conv1_layer(b->out, b->in, b->out_size);
+        ret[SN_CONV_SHORT].bn = true;
+    }
+}
+
+static struct sn_layer stem_layer(const struct sn_plan *plan, int o)
+{
+    return (struct sn_layer){.kind = SN_LAYER_STEM,
+                             .bn = true,
+                             .o = o,
+                             .i = plan->in_channels,
+                             .k = 3,
+                             .stride = plan->stem_stride,
+                             .in_size = plan->resolution,
+                             .out_size = plan->stem_size};
+}
+
+static void resnet_layers(const struct sn_plan *plan, struct sn_layer *ret)
+{
+    ret[SN_STEM_FIRST] = stem_layer(plan, plan->stem_mid);
+    if (plan->stem_residual) {
+        ret[SN_STEM_RESIDUAL] =
+            conv3_layer(plan->stem_mid, plan->stem_mid, plan->stem_size, 1);
+    }
+    ret[SN_STEM_LAST] =
+        conv3_layer(plan->stem_out, plan->stem_mid, plan->stem_size, 1);
+    for (int b = 0; b < plan->n_blocks; b++) {
+        bottleneck_layers(&plan->block[b],
+                          ret + sn_layer_in_bottleneck(b, SN_CONV_IN));
+    }
+    struct sn_layer *classifier = ret + sn_layer_classifier(plan);
+    *classifier = conv1_layer(plan->classes, plan->head_out, 1);
+    classifier->bias = true;
+}
+
 void sn_layers_make(const struct sn_plan *plan,
                     struct sn_layer ret[SN_MAX_LAYERS])
 {
     memset(ret, 0, sizeof(ret[0]) * SN_MAX_LAYERS);
-    ret[0] = (struct sn_layer){.kind = SN_LAYER_STEM,
-                               .bn = true,
-                               .o = plan->stem_out,
-                               .i = plan->in_channels,
-                               .k = 3,
-                               .stride = plan->stem_stride,
-                               .in_size = plan->resolution,
-                               .out_size = plan->stem_size};
+    if (plan->family == SN_FAMILY_RESNET) {
+        resnet_layers(plan, ret);
+        return;
+    }
+    ret[0] = stem_layer(plan, plan->stem_out);
     for (int b = 0; b < plan->n_blocks; b++) {
         block_layers(&plan->block[b], ret + sn_layer_in_block(b, SN_EXPAND));
     }
@@ -67,6 +119,17 @@ void sn_layers_make(const struct sn_plan *plan,
 int sn_layer_stored(const struct sn_plan *plan, const struct sn_plan *largest,
                     int j)
 {
+    if (plan->family == SN_FAMILY_RESNET) {
+        int at = j - SN_STEM_LAYERS;
+        if (j == sn_layer_classifier(plan)) {
+            return sn_layer_classifier(largest);
+        }
+        return at < 0 ? j
+                      : sn_layer_in_bottleneck(
+                            plan->block[at / SN_BOTTLENECK_LAYERS].slot,
+                            SN_CONV_IN) +
+                            at % SN_BOTTLENECK_LAYERS;
+    }
     int head = sn_layer_head(plan);
     if (j >= head) {
         return sn_layer_head(largest) + (j - head);
@@ -85,6 +148,7 @@ size_t sn_layer_weight_floats(const struct sn_layer *layer)
     switch (layer->kind) {
     case SN_LAYER_STEM:
     case SN_LAYER_CONV1:
+    case SN_LAYER_CONV3:
         return (size_t)layer->o * (size_t)layer->i * taps;
     case SN_LAYER_DEPTH:
         return (size_t)layer->o * taps;
@@ -105,6 +169,8 @@ static size_t packed_weight_floats(const struct sn_compute *compute,
     }
     case SN_LAYER_CONV1:
         return sn_conv1_packed_floats(compute, l->i, l->o);
+    case SN_LAYER_CONV3:
+        return sn_conv3_packed_floats(compute, l->i, l->o);
     case SN_LAYER_DEPTH:
         return (size_t)(l->k * l->k) * (size_t)sn_compute_padded(compute, l->o);
     case SN_LAYER_ABSENT:
@@ -129,7 +195,8 @@ static size_t layout(const struct sn_compute *compute,
         const struct sn_layer *l = &layer[j];
         size_t weight = packed_weight_floats(compute, l, gradient);
         size_t padded = (size_t)sn_compute_padded(compute, l->o);
-        bool backward = !gradient && l->kind == SN_LAYER_CONV1;
+        bool backward = !gradient && (l->kind == SN_LAYER_CONV1 ||
+                                      l->kind == SN_LAYER_CONV3);
         ret[j].fwd = take(&used, weight);
         ret[j].bwd = backward ? take(&used, weight) : ret[j].fwd;
         ret[j].gamma = take(&used, l->bn ? padded : 0);

@@ -5,6 +5,12 @@
  *   1 + 5 b + l  block b's layer l: expand, depth, SE reduce, SE expand,
  * project then         head, feature, classifier
  *
+ * and of the ResNet family:
+ *
+ *   0, 1, 2      the stem's convolutions: first, residual, last
+ *   3 + 4 b + l  block b's layer l: the three of its branch, its shortcut's
+ *   then         classifier
+ *
  * A layer that a block lacks (or the feature layer, where the pooled head goes
  * straight to the classifier) is there with kind SN_LAYER_ABSENT. The
  * supernet's own list is that of its largest architecture: there block b is
@@ -20,7 +26,8 @@ enum sn_layer_kind {
     SN_LAYER_ABSENT,
     SN_LAYER_STEM,  /* weight [o][i][3][3] */
     SN_LAYER_CONV1, /* weight [o][i] */
-    SN_LAYER_DEPTH  /* weight [o][k][k], i == o */
+    SN_LAYER_DEPTH, /* weight [o][k][k], i == o */
+    SN_LAYER_CONV3  /* weight [o][i][3][3], dense */
 };
 
 enum sn_block_layer {
@@ -31,6 +38,17 @@ enum sn_block_layer {
     SN_PROJECT,
     SN_BLOCK_LAYERS
 };
+
+/* [resnet] */
+enum sn_stem_layer { SN_STEM_FIRST, SN_STEM_RESIDUAL, SN_STEM_LAST };
+enum { SN_STEM_LAYERS = 3 };
+enum sn_bottleneck_layer {
+    SN_CONV_IN,   /* 1x1 */
+    SN_CONV_MID,  /* 3x3 */
+    SN_CONV_OUT,  /* 1x1 */
+    SN_CONV_SHORT /* the shortcut's 1x1, where the block downsamples */
+};
+enum { SN_BOTTLENECK_LAYERS = 4 };
 
 enum { SN_MAX_LAYERS = 1 + SN_BLOCK_LAYERS * SN_MAX_BLOCKS + 3 };
 
@@ -54,13 +72,20 @@ static inline int sn_layer_feature(const struct sn_plan *plan)
 {
     return sn_layer_head(plan) + 1;
 }
+static inline int sn_layer_in_bottleneck(int b, enum sn_bottleneck_layer l)
+{
+    return SN_STEM_LAYERS + SN_BOTTLENECK_LAYERS * b + (int)l;
+}
+/* These two of either family. */
 static inline int sn_layer_classifier(const struct sn_plan *plan)
 {
-    return sn_layer_head(plan) + 2;
+    return plan->family == SN_FAMILY_RESNET
+               ? sn_layer_in_bottleneck(plan->n_blocks, SN_CONV_IN)
+               : sn_layer_head(plan) + 2;
 }
 static inline int sn_layer_count(const struct sn_plan *plan)
 {
-    return sn_layer_head(plan) + 3;
+    return sn_layer_classifier(plan) + 1;
 }
 
 void sn_layers_make(const struct sn_plan *plan,
@@ -69,6 +94,11 @@ void sn_layers_make(const struct sn_plan *plan,
  * is slot b. */
 int sn_layer_stored(const struct sn_plan *plan, const struct sn_plan *largest,
                     int j);
+/* Layer j in the operators' words, for n images. */
+static inline struct sn_conv3 sn_layer_conv3(const struct sn_layer *l, int n)
+{
+    return (struct sn_conv3){n, l->i, l->o, l->in_size, l->in_size, l->stride};
+}
 /* Floats of the plain weight. */
 size_t sn_layer_weight_floats(const struct sn_layer *layer);
 

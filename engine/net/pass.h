@@ -23,6 +23,13 @@ void sn_pass_forward(const struct sn_pass *p, float *ret_logits);
 struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b);
 struct sn_source sn_pass_depth_output(const struct sn_pass *p, int b);
 
+/* The same of the ResNet family, and its backward. */
+void sn_resnet_forward(const struct sn_pass *p, float *ret_logits);
+void sn_resnet_backward(const struct sn_pass *p, const float *dlogits,
+                        float *ret_gradient);
+/* [resnet] A bottleneck's 3x3 output as it is read: activated. */
+struct sn_source sn_pass_middle(const struct sn_pass *p, int b);
+
 static inline const float *sn_pass_weight(const struct sn_pass *p, int j)
 {
     return p->sub->packed + p->sub->weight_at[j].fwd;
@@ -48,6 +55,11 @@ static inline struct sn_conv1 sn_pass_conv1(const struct sn_pass *p, int j)
 {
     const struct sn_layer *l = &p->sub->layer[j];
     return (struct sn_conv1){p->n, l->i, l->o, l->in_size, l->in_size};
+}
+
+static inline struct sn_conv3 sn_pass_conv3(const struct sn_pass *p, int j)
+{
+    return sn_layer_conv3(&p->sub->layer[j], p->n);
 }
 
 static inline struct sn_dw sn_pass_dw(const struct sn_pass *p, int j)

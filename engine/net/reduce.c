@@ -68,6 +68,10 @@ static void add_layer(const struct sn_subnet *sub, int j, const float *gradient,
         sn_conv1_unpack_add(net->compute, l->i, l->o, gradient + at->fwd, dw,
                             net->layer[sub->stored[j]].i);
         break;
+    case SN_LAYER_CONV3:
+        sn_conv3_unpack_add(net->compute, l->i, l->o, gradient + at->fwd, dw,
+                            net->layer[sub->stored[j]].i);
+        break;
     case SN_LAYER_DEPTH:
         add_depth(sub, j, gradient + at->fwd, master);
         break;

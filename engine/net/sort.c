@@ -25,16 +25,19 @@ static int compare(const void *a, const void *b)
     return x->channel - y->channel;
 }
 
-/* L1 of each column of a [rows][columns] weight, sorted inside the segments
- * that the ascending `edge`s cut. */
+/* L1 of each column of a [rows][columns][run] weight, sorted inside the
+ * segments that the ascending `edge`s cut. */
 static void rank(struct sorter *sort, const float *w, int rows, int columns,
-                 const int *edge, int n_edges)
+                 int run, const int *edge, int n_edges)
 {
     for (int c = 0; c < columns; c++) {
         sort->ranked[c] = (struct sn_ranked){0.0, c};
         for (int r = 0; r < rows; r++) {
-            sort->ranked[c].importance +=
-                fabs((double)w[(size_t)r * (size_t)columns + (size_t)c]);
+            const float *at =
+                w + ((size_t)r * (size_t)columns + (size_t)c) * (size_t)run;
+            for (int e = 0; e < run; e++) {
+                sort->ranked[c].importance += fabs((double)at[e]);
+            }
         }
     }
     int from = 0;
@@ -83,7 +86,7 @@ static void sort_block(struct sorter *sort, int b, const int *mid_edge,
     int taps = plan->kernel * plan->kernel;
 
     rank(sort, sn_tensor_of(net, net->weights, s[SN_PROJECT].weight), plan->out,
-         mid, mid_edge, n_edges);
+         mid, 1, mid_edge, n_edges);
     permute(sort, s[SN_PROJECT].weight, plan->out, mid, 1);
     permute(sort, s[SN_EXPAND].weight, 1, mid, plan->in);
     permute(sort, s[SN_EXPAND].gamma, 1, mid, 1);
@@ -96,11 +99,36 @@ static void sort_block(struct sorter *sort, int b, const int *mid_edge,
     permute(sort, s[SN_SE_EXPAND].beta, 1, mid, 1);
     if (se > 0) {
         rank(sort, sn_tensor_of(net, net->weights, s[SN_SE_EXPAND].weight), mid,
-             se, se_edge, n_edges);
+             se, 1, se_edge, n_edges);
         permute(sort, s[SN_SE_EXPAND].weight, mid, se, 1);
         permute(sort, s[SN_SE_REDUCE].weight, 1, se, mid);
         permute(sort, s[SN_SE_REDUCE].beta, 1, se, 1);
     }
+}
+
+/* [resnet] The 3x3's outputs by what the last 1x1 makes of them, then its
+ * inputs by what it makes of them itself. */
+static void sort_bottleneck(struct sorter *sort, int b, const int *edge,
+                            int n_edges)
+{
+    const struct sn_supernet *net = sort->net;
+    const struct sn_block_plan *plan = &net->largest.block[b];
+    const struct sn_stored_layer *s =
+        net->stored + sn_layer_in_bottleneck(b, SN_CONV_IN);
+    int mid = plan->mid, taps = plan->kernel * plan->kernel;
+
+    rank(sort, sn_tensor_of(net, net->weights, s[SN_CONV_OUT].weight),
+         plan->out, mid, 1, edge, n_edges);
+    permute(sort, s[SN_CONV_OUT].weight, plan->out, mid, 1);
+    permute(sort, s[SN_CONV_MID].weight, 1, mid, mid * taps);
+    permute(sort, s[SN_CONV_MID].gamma, 1, mid, 1);
+    permute(sort, s[SN_CONV_MID].beta, 1, mid, 1);
+    rank(sort, sn_tensor_of(net, net->weights, s[SN_CONV_MID].weight), mid, mid,
+         taps, edge, n_edges);
+    permute(sort, s[SN_CONV_MID].weight, mid, mid, taps);
+    permute(sort, s[SN_CONV_IN].weight, 1, mid, plan->in);
+    permute(sort, s[SN_CONV_IN].gamma, 1, mid, 1);
+    permute(sort, s[SN_CONV_IN].beta, 1, mid, 1);
 }
 
 /* The plan of the largest network, but for one expand value everywhere. */
@@ -137,6 +165,10 @@ void sn_supernet_sort_channels(struct sn_supernet *net,
             mid[e] = plan[e].block[b].mid;
             se[e] = plan[e].block[b].se_mid;
         }
-        sort_block(&sort, b, mid, se, bands->n);
+        if (net->largest.family == SN_FAMILY_RESNET) {
+            sort_bottleneck(&sort, b, mid, bands->n);
+        } else {
+            sort_block(&sort, b, mid, se, bands->n);
+        }
     }
 }

@@ -6,25 +6,8 @@
 #include <time.h>
 
 #include "engine/net/fold.h"
+#include "engine/net/static_parts.h"
 #include "engine/rng.h"
-
-/* Floats from the start of the plain and of the packed block. */
-struct folded_at {
-    size_t weight, bias;
-    size_t packed, packed_bias;
-};
-
-struct sn_static {
-    struct sn_compute *compute; /* borrowed */
-    int n_layers;
-    struct sn_layer layer[SN_MAX_LAYERS];
-    struct folded_at at[SN_MAX_LAYERS];
-    struct sn_arena memory;
-    float *plain, *packed;
-    const float *one,
-        *zero; /* the affine map that changes nothing, for gates */
-    struct sn_folded_net folded;
-};
 
 static size_t take(size_t *used, size_t floats)
 {
@@ -43,6 +26,8 @@ static size_t packed_floats(const struct sn_compute *compute,
     }
     case SN_LAYER_CONV1:
         return sn_conv1_packed_floats(compute, l->i, l->o);
+    case SN_LAYER_CONV3:
+        return sn_conv3_packed_floats(compute, l->i, l->o);
     case SN_LAYER_DEPTH:
         return (size_t)(l->k * l->k) * (size_t)sn_compute_padded(compute, l->o);
     case SN_LAYER_ABSENT:
@@ -70,6 +55,21 @@ static void fill_views(struct sn_static *net)
 {
     struct sn_folded_net *f = &net->folded;
     f->stem = view(net, 0);
+    f->classifier = view(net, sn_layer_classifier(&f->plan));
+    if (f->plan.family == SN_FAMILY_RESNET) {
+        f->stem_residual = view(net, SN_STEM_RESIDUAL);
+        f->stem_last = view(net, SN_STEM_LAST);
+        for (int b = 0; b < f->plan.n_blocks; b++) {
+            int first = sn_layer_in_bottleneck(b, SN_CONV_IN);
+            f->block[b] = (struct sn_folded_block){
+                .expand = view(net, first + SN_CONV_IN),
+                .depth = view(net, first + SN_CONV_MID),
+                .project = view(net, first + SN_CONV_OUT),
+                .shortcut = view(net, first + SN_CONV_SHORT),
+            };
+        }
+        return;
+    }
     for (int b = 0; b < f->plan.n_blocks; b++) {
         f->block[b] = (struct sn_folded_block){
             .expand = view(net, sn_layer_in_block(b, SN_EXPAND)),
@@ -81,7 +81,6 @@ static void fill_views(struct sn_static *net)
     }
     f->head = view(net, sn_layer_head(&f->plan));
     f->feature = view(net, sn_layer_feature(&f->plan));
-    f->classifier = view(net, sn_layer_classifier(&f->plan));
 }
 
 /* Where everything is, in floats. */
@@ -177,6 +176,9 @@ static void pack(struct sn_static *net)
         case SN_LAYER_CONV1:
             sn_conv1_pack(net->compute, l->i, l->o, w, l->i, to, NULL);
             break;
+        case SN_LAYER_CONV3:
+            sn_conv3_pack(net->compute, l->i, l->o, w, l->i, to, NULL);
+            break;
         case SN_LAYER_DEPTH:
             sn_dw_pack(net->compute, l->o, l->k, w, to);
             break;
@@ -268,14 +270,6 @@ enum { GROUP = 16 };
 /* Bytes of a tile's depthwise outputs, and of the head's. */
 enum { TILE_BYTES = 512 * 1024 };
 
-struct sn_static_space {
-    int group; /* images */
-    struct sn_arena memory;
-    float *stream[2]; /* the residual stream, to and fro */
-    float *narrow;    /* a tile's depthwise outputs, or the head's */
-    float *vector[3]; /* [group][Cp] */
-};
-
 static void raise_to(size_t *most, size_t floats)
 {
     *most = floats > *most ? floats : *most;
@@ -288,22 +282,20 @@ static int tile_of(int n, size_t floats)
     return fit < 1 ? 1 : fit < (size_t)n ? (int)fit : n;
 }
 
-/* Floats of each buffer. */
-struct room {
-    size_t stream, narrow, vector;
-};
-
-static size_t room_floats(const struct room *r)
+static size_t room_floats(const struct sn_static_room *r)
 {
-    return 2 * r->stream + r->narrow + 3 * r->vector;
+    return 2 * r->stream + r->narrow + r->second + 3 * r->vector;
 }
 
-static struct room room_of(const struct sn_compute *compute,
-                           const struct sn_plan *largest, int group)
+static struct sn_static_room room_of(const struct sn_compute *compute,
+                                     const struct sn_plan *largest, int group)
 {
     struct sn_layer layer[SN_MAX_LAYERS];
     size_t images = (size_t)group;
-    struct room r = {0};
+    struct sn_static_room r = {0};
+    if (largest->family == SN_FAMILY_RESNET) {
+        return sn_resnet_room(compute, largest, group);
+    }
     sn_layers_make(largest, layer);
     for (int j = 0; j < sn_layer_count(largest); j++) {
         const struct sn_layer *l = &layer[j];
@@ -330,7 +322,7 @@ static int group_of(int n)
 size_t sn_static_space_bytes(const struct sn_compute *compute,
                              const struct sn_plan *largest, int n)
 {
-    struct room r = room_of(compute, largest, group_of(n));
+    struct sn_static_room r = room_of(compute, largest, group_of(n));
     return sizeof(struct sn_static_space) + sizeof(float) * room_floats(&r);
 }
 
@@ -339,7 +331,7 @@ enum sn_err sn_static_space_new(struct sn_compute *compute,
                                 struct sn_static_space **ret,
                                 struct sn_error *err)
 {
-    struct room r = room_of(compute, largest, group_of(n));
+    struct sn_static_room r = room_of(compute, largest, group_of(n));
     struct sn_static_space *mem = calloc(1, sizeof(*mem));
     if (mem == NULL) {
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for activations");
@@ -352,6 +344,7 @@ enum sn_err sn_static_space_new(struct sn_compute *compute,
     }
     mem->group = group_of(n);
     mem->narrow = sn_arena_floats(&mem->memory, r.narrow);
+    mem->second = sn_arena_floats(&mem->memory, r.second);
     for (int i = 0; i < 2; i++) {
         mem->stream[i] = sn_arena_floats(&mem->memory, r.stream);
     }
@@ -371,54 +364,33 @@ void sn_static_space_free(struct sn_static_space *mem)
     free(mem);
 }
 
-struct inference {
-    const struct sn_static *net;
-    struct sn_cx *cx;
-    struct sn_static_space *mem;
-};
-
-static const float *weight_of(const struct inference *f, int j)
-{
-    return f->net->packed + f->net->at[j].packed;
-}
-
-static const float *bias_of(const struct inference *f, int j)
-{
-    return f->net->packed + f->net->at[j].packed_bias;
-}
-
-static size_t image_floats(const struct inference *f, int channels, int size)
-{
-    return (size_t)sn_compute_padded(f->net->compute, channels) *
-           (size_t)(size * size);
-}
-
-static void conv1(const struct inference *f, int j, int n, const float *x,
-                  enum sn_cact act, const float *residual, float *y)
+void sn_inference_conv1(const struct sn_inference *f, int j, int n,
+                        const float *x, enum sn_cact act, const float *residual,
+                        float *y)
 {
     const struct sn_layer *l = &f->net->layer[j];
     struct sn_conv1 s = {n, l->i, l->o, l->in_size, l->in_size};
-    sn_conv1_infer(f->cx, &s, x, weight_of(f, j), bias_of(f, j), act, residual,
-                   y);
+    sn_conv1_infer(f->cx, &s, x, sn_inference_weight(f, j),
+                   sn_inference_bias(f, j), act, residual, y);
 }
 
 /* x is gated in place. */
-static void squeeze_excite(const struct inference *f, int b, int n, float *x)
+static void squeeze_excite(const struct sn_inference *f, int b, int n, float *x)
 {
     const struct sn_layer *l = &f->net->layer[sn_layer_in_block(b, SN_DEPTH)];
     struct sn_plane plane = {n, l->o, l->out_size * l->out_size};
     float *const *v = f->mem->vector;
     sn_pool_forward(f->cx, &plane, x, NULL, NULL, SN_CACT_NONE, v[0]);
-    conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), n, v[0], SN_CACT_RELU, NULL,
-          v[1]);
-    conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), n, v[1], SN_CACT_HSIGMOID,
-          NULL, v[2]);
+    sn_inference_conv1(f, sn_layer_in_block(b, SN_SE_REDUCE), n, v[0],
+                       SN_CACT_RELU, NULL, v[1]);
+    sn_inference_conv1(f, sn_layer_in_block(b, SN_SE_EXPAND), n, v[1],
+                       SN_CACT_HSIGMOID, NULL, v[2]);
     sn_bn_apply(f->cx, &plane, x, f->net->one, f->net->zero, SN_CACT_NONE, v[2],
                 NULL, x);
 }
 
 /* A tile of n images. */
-static void tile(const struct inference *f, int b, int n, const float *x,
+static void tile(const struct sn_inference *f, int b, int n, const float *x,
                  float *y)
 {
     const struct sn_block_plan *plan = &f->net->folded.plan.block[b];
@@ -434,26 +406,26 @@ static void tile(const struct inference *f, int b, int n, const float *x,
         .stride = plan->stride,
         .act = sn_layer_act(plan->act),
         .x = x,
-        .expand_w = plan->expands ? weight_of(f, expand) : NULL,
-        .expand_bias = plan->expands ? bias_of(f, expand) : NULL,
-        .depth_w = weight_of(f, depth),
-        .depth_bias = bias_of(f, depth),
+        .expand_w = plan->expands ? sn_inference_weight(f, expand) : NULL,
+        .expand_bias = plan->expands ? sn_inference_bias(f, expand) : NULL,
+        .depth_w = sn_inference_weight(f, depth),
+        .depth_bias = sn_inference_bias(f, depth),
         .y = narrow,
     };
     sn_half_block_infer(f->cx, &half);
     if (plan->se_mid > 0) {
         squeeze_excite(f, b, n, narrow);
     }
-    conv1(f, sn_layer_in_block(b, SN_PROJECT), n, narrow, SN_CACT_NONE,
-          plan->residual ? x : NULL, y);
+    sn_inference_conv1(f, sn_layer_in_block(b, SN_PROJECT), n, narrow,
+                       SN_CACT_NONE, plan->residual ? x : NULL, y);
 }
 
-static void block(const struct inference *f, int b, int n)
+static void block(const struct sn_inference *f, int b, int n)
 {
     const struct sn_block_plan *plan = &f->net->folded.plan.block[b];
-    size_t in = image_floats(f, plan->in, plan->in_size);
-    size_t mid = image_floats(f, plan->mid, plan->out_size);
-    size_t out = image_floats(f, plan->out, plan->out_size);
+    size_t in = sn_inference_floats(f, plan->in, plan->in_size);
+    size_t mid = sn_inference_floats(f, plan->mid, plan->out_size);
+    size_t out = sn_inference_floats(f, plan->out, plan->out_size);
     int step = tile_of(n, mid);
     const float *x = f->mem->stream[b % 2];
     float *y = f->mem->stream[(b + 1) % 2];
@@ -463,8 +435,7 @@ static void block(const struct inference *f, int b, int n)
     }
 }
 
-/* Adds the nanoseconds since *at, which moves on. */
-static void lap(int64_t *at, double *ns)
+void sn_inference_lap(int64_t *at, double *ns)
 {
     struct timespec t;
     if (ns == NULL) {
@@ -476,63 +447,67 @@ static void lap(int64_t *at, double *ns)
     *at = now;
 }
 
-static void stem(const struct inference *f, int n, const float *images)
+static void stem(const struct sn_inference *f, int n, const float *images)
 {
     const struct sn_layer *l = &f->net->layer[0];
     struct sn_stem s = {n, l->i, l->o, l->in_size, l->in_size, l->stride};
-    sn_stem_infer(f->cx, &s, images, weight_of(f, 0), bias_of(f, 0),
-                  sn_layer_act(f->net->folded.plan.stem_act),
-                  f->mem->stream[0]);
+    sn_stem_infer(
+        f->cx, &s, images, sn_inference_weight(f, 0), sn_inference_bias(f, 0),
+        sn_layer_act(f->net->folded.plan.stem_act), f->mem->stream[0]);
 }
 
-static void head(const struct inference *f, int n, float *ret_logits)
+static void head(const struct sn_inference *f, int n, float *ret_logits)
 {
     const struct sn_plan *plan = &f->net->folded.plan;
     struct sn_static_space *mem = f->mem;
     const float *x = mem->stream[plan->n_blocks % 2];
-    size_t in = image_floats(f, plan->head_in, plan->head_size);
-    size_t out = image_floats(f, plan->head_out, plan->head_size);
-    size_t vector = image_floats(f, plan->head_out, 1);
+    size_t in = sn_inference_floats(f, plan->head_in, plan->head_size);
+    size_t out = sn_inference_floats(f, plan->head_out, plan->head_size);
+    size_t vector = sn_inference_floats(f, plan->head_out, 1);
     enum sn_cact act = sn_layer_act(plan->head_act);
     int step = tile_of(n, out);
     for (int at = 0; at < n; at += step) {
         int images = n - at < step ? n - at : step;
         struct sn_plane plane = {images, plan->head_out,
                                  plan->head_size * plan->head_size};
-        conv1(f, sn_layer_head(plan), images, x + (size_t)at * in, act, NULL,
-              mem->narrow);
+        sn_inference_conv1(f, sn_layer_head(plan), images, x + (size_t)at * in,
+                           act, NULL, mem->narrow);
         sn_pool_forward(f->cx, &plane, mem->narrow, NULL, NULL, SN_CACT_NONE,
                         mem->vector[0] + (size_t)at * vector);
     }
     const float *features = mem->vector[0];
     if (plan->feature_out > 0) {
-        conv1(f, sn_layer_feature(plan), n, features, act, NULL,
-              mem->vector[1]);
+        sn_inference_conv1(f, sn_layer_feature(plan), n, features, act, NULL,
+                           mem->vector[1]);
         features = mem->vector[1];
     }
-    conv1(f, sn_layer_classifier(plan), n, features, SN_CACT_NONE, NULL,
-          ret_logits);
+    sn_inference_conv1(f, sn_layer_classifier(plan), n, features, SN_CACT_NONE,
+                       NULL, ret_logits);
 }
 
 /* ns may be NULL; else every part's time is added to it. */
-static void forward(const struct inference *f, int n, const float *images,
+static void forward(const struct sn_inference *f, int n, const float *images,
                     float *ret_logits, double *ns)
 {
     int n_blocks = f->net->folded.plan.n_blocks;
     double unused = 0;
     int64_t at = 0;
-    lap(&at, ns != NULL ? &unused : NULL);
+    if (f->net->folded.plan.family == SN_FAMILY_RESNET) {
+        sn_resnet_infer(f, n, images, ret_logits, ns);
+        return;
+    }
+    sn_inference_lap(&at, ns != NULL ? &unused : NULL);
     stem(f, n, images);
-    lap(&at, ns != NULL ? &ns[0] : NULL);
+    sn_inference_lap(&at, ns != NULL ? &ns[0] : NULL);
     for (int b = 0; b < n_blocks; b++) {
         block(f, b, n);
-        lap(&at, ns != NULL ? &ns[1 + b] : NULL);
+        sn_inference_lap(&at, ns != NULL ? &ns[1 + b] : NULL);
     }
     head(f, n, ret_logits);
-    lap(&at, ns != NULL ? &ns[1 + n_blocks] : NULL);
+    sn_inference_lap(&at, ns != NULL ? &ns[1 + n_blocks] : NULL);
 }
 
-static void forward_groups(const struct inference *f, int n,
+static void forward_groups(const struct sn_inference *f, int n,
                            const float *images, float *ret_logits, double *ns)
 {
     const struct sn_plan *plan = &f->net->folded.plan;
@@ -550,7 +525,7 @@ void sn_static_forward(const struct sn_static *net, struct sn_cx *cx,
                        struct sn_static_space *mem, const float *images, int n,
                        float *ret_logits)
 {
-    struct inference f = {net, cx, mem};
+    struct sn_inference f = {net, cx, mem};
     forward_groups(&f, n, images, ret_logits, NULL);
 }
 
@@ -558,7 +533,7 @@ void sn_static_forward_timed(const struct sn_static *net, struct sn_cx *cx,
                              struct sn_static_space *mem, const float *images,
                              int n, float *ret_logits, double *ret_ns)
 {
-    struct inference f = {net, cx, mem};
+    struct sn_inference f = {net, cx, mem};
     for (int i = 0; i < net->folded.plan.n_blocks + 2; i++) {
         ret_ns[i] = 0;
     }

@@ -23,11 +23,16 @@ struct sn_folded_block {
     struct sn_folded depth;
     struct sn_folded se_reduce, se_expand; /* out == 0 without SE */
     struct sn_folded project;
+    /* [resnet] expand and project are the two 1x1s and depth the dense 3x3
+     * between them; the shortcut's 1x1, out == 0 where the block has none */
+    struct sn_folded shortcut;
 };
 
 struct sn_folded_net {
     struct sn_plan plan; /* activations, residuals and sizes are here */
     struct sn_folded stem;
+    struct sn_folded stem_residual; /* [resnet] out == 0: there is none */
+    struct sn_folded stem_last;     /* [resnet] */
     struct sn_folded_block block[SN_MAX_BLOCKS];
     struct sn_folded head; /* 1x1, then head_act, then global pool */
     /* 1x1 on the pooled vector, bias zero, head_act; out == 0: there is none */

@@ -45,6 +45,24 @@ static const struct layer_names tail_names[3] = {
 static const struct layer_names only_head_names = {
     "feature_mix_layer.conv.weight", "feature_mix_layer.bn", NULL};
 
+/* [resnet] */
+static const struct layer_names stem_conv_names[SN_STEM_LAYERS] = {
+    [SN_STEM_FIRST] = {"input_stem.0.conv.conv.weight", "input_stem.0.bn.bn",
+                       NULL},
+    [SN_STEM_RESIDUAL] = {"input_stem.1.conv.conv.conv.weight",
+                          "input_stem.1.conv.bn.bn", NULL},
+    [SN_STEM_LAST] = {"input_stem.2.conv.conv.weight", "input_stem.2.bn.bn",
+                      NULL},
+};
+static const struct layer_names bottleneck_names[SN_BOTTLENECK_LAYERS] = {
+    [SN_CONV_IN] = {"conv1.conv.conv.weight", "conv1.bn.bn", NULL},
+    [SN_CONV_MID] = {"conv2.conv.conv.weight", "conv2.bn.bn", NULL},
+    [SN_CONV_OUT] = {"conv3.conv.conv.weight", "conv3.bn.bn", NULL},
+    [SN_CONV_SHORT] = {"downsample.conv.conv.weight", "downsample.bn.bn", NULL},
+};
+static const struct layer_names dynamic_classifier_names = {
+    "classifier.linear.linear.weight", NULL, "classifier.linear.linear.bias"};
+
 /* At most weight, two matrices, scale and shift a layer. */
 enum { TENSORS_A_LAYER = 3 + SN_KERNEL_STEPS };
 
@@ -95,7 +113,10 @@ static void add_layer(struct sn_supernet *net, int j, int slot,
         return;
     }
     if (slot >= 0) {
-        snprintf(prefix, sizeof(prefix), "blocks.%d.conv.", slot);
+        snprintf(prefix, sizeof(prefix),
+                 net->space->family == SN_FAMILY_RESNET ? "blocks.%d."
+                                                        : "blocks.%d.conv.",
+                 slot);
     }
     int64_t in = l->kind == SN_LAYER_DEPTH ? 1 : l->i;
     bool linear = j == sn_layer_classifier(&net->largest);
@@ -156,8 +177,33 @@ static void end_part(struct sn_supernet *net)
     part->count = net->n_tensors - part->first;
 }
 
+static void make_resnet_table(struct sn_supernet *net)
+{
+    begin_part(net, 0, SN_STEM_LAYERS);
+    for (int l = 0; l < SN_STEM_LAYERS; l++) {
+        add_layer(net, l, -1, &stem_conv_names[l]);
+    }
+    end_part(net);
+    for (int b = 0; b < net->largest.n_blocks; b++) {
+        int first = sn_layer_in_bottleneck(b, SN_CONV_IN);
+        begin_part(net, first, SN_BOTTLENECK_LAYERS);
+        for (int l = 0; l < SN_BOTTLENECK_LAYERS; l++) {
+            add_layer(net, first + l, b, &bottleneck_names[l]);
+        }
+        end_part(net);
+    }
+    int classifier = sn_layer_classifier(&net->largest);
+    begin_part(net, classifier, 1);
+    add_layer(net, classifier, -1, &dynamic_classifier_names);
+    end_part(net);
+}
+
 static enum sn_err make_table(struct sn_supernet *net, struct sn_error *err)
 {
+    if (net->space->family == SN_FAMILY_RESNET) {
+        make_resnet_table(net);
+        return SN_OK;
+    }
     begin_part(net, 0, 1);
     add_layer(net, 0, -1, &stem_names);
     end_part(net);

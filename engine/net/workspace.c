@@ -120,6 +120,9 @@ size_t sn_tape_make(const struct sn_compute *compute,
                     const struct sn_plan *plan, int n, bool train, float *base,
                     struct sn_tape *ret)
 {
+    if (plan->family == SN_FAMILY_RESNET) {
+        return sn_resnet_tape_make(compute, plan, n, train, base, ret);
+    }
     struct bump mem = {.compute = compute, .n = n, .base = base};
     struct extents e = measure(&mem, plan);
 

@@ -27,11 +27,20 @@ struct sn_block_tape {
     float *a, *b, *d; /* raw outputs; a is x where the block does not expand */
     /* SE, [n][Cp]: pool -> reduce (raw, activated) -> expand (raw) -> gate */
     float *pooled, *reduce, *reduced, *expand, *gate;
+    /* [resnet] of the shortcut: the window's mean of x (x itself at stride 1),
+     * and the raw output of its 1x1 */
+    float *mean, *shortcut;
+};
+
+/* [resnet] the stem, by layer: raw outputs, and what the next layer reads. */
+struct sn_stem_tape {
+    float *raw[SN_STEM_LAYERS], *out[SN_STEM_LAYERS];
 };
 
 struct sn_tape {
     int n;
     float *stem;
+    struct sn_stem_tape stems; /* [resnet] */
     struct sn_block_tape block[SN_MAX_BLOCKS];
     /* mixed is what the classifier reads: pooled where there is no feature
      * layer */
@@ -44,6 +53,8 @@ struct sn_tape {
      * depthwise input, or of the head; vectors [n][Cp]; a BN's [2][Cp] and
      * [3][Cp]. */
     float *narrow, *wide, *vector[2], *sums, *pqr;
+    /* [resnet] in both passes: a bottleneck's activated middle */
+    float *active;
 };
 
 struct sn_workspace {
@@ -58,5 +69,10 @@ struct sn_workspace {
 size_t sn_tape_make(const struct sn_compute *compute,
                     const struct sn_plan *plan, int n, bool train, float *base,
                     struct sn_tape *ret);
+
+/* The same of the ResNet family. */
+size_t sn_resnet_tape_make(const struct sn_compute *compute,
+                           const struct sn_plan *plan, int n, bool train,
+                           float *base, struct sn_tape *ret);
 
 #endif

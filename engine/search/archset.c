@@ -1,5 +1,6 @@
 #include "engine/search/archset.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,8 @@ struct sn_arch *sn_archset_take(struct sn_archset *set)
 static uint32_t hash(const struct sn_arch *arch)
 {
     uint64_t words[(sizeof *arch + 7) / 8] = {0}, h = 0;
-    memcpy(words, arch, sizeof *arch); /* no padding inside: 16 + 8 bits only */
+    /* up to the last member: what follows it is padding */
+    memcpy(words, arch, offsetof(struct sn_arch, stem) + sizeof arch->stem);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
         h ^= h >> 29;

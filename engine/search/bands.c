@@ -46,19 +46,24 @@ double sn_bands_edge(const struct sn_bands *bands, uint32_t i)
 }
 
 /* The i-th of n choices has the weight exp(tilt * i / (n - 1)). */
+static uint8_t index_tilted(int n, double tilt, struct sn_rng *rng)
+{
+    double sum = 0, weight[SN_MAX_CHOICES];
+    if (n == 1)
+        return 0;
+    for (int i = 0; i < n; i++)
+        sum += weight[i] = exp(tilt * i / (n - 1));
+    double at = sn_rng_uniform(rng) * sum;
+    int i = 0;
+    for (; i < n - 1 && at >= weight[i]; i++)
+        at -= weight[i];
+    return (uint8_t)i;
+}
+
 static uint8_t draw_tilted(const struct sn_choices *list, double tilt,
                            struct sn_rng *rng)
 {
-    double sum = 0, weight[SN_MAX_CHOICES];
-    if (list->n == 1)
-        return list->value[0];
-    for (int i = 0; i < list->n; i++)
-        sum += weight[i] = exp(tilt * i / (list->n - 1));
-    double at = sn_rng_uniform(rng) * sum;
-    int i = 0;
-    for (; i < list->n - 1 && at >= weight[i]; i++)
-        at -= weight[i];
-    return list->value[i];
+    return list->value[index_tilted(list->n, tilt, rng)];
 }
 
 void sn_arch_sample_tilted(const struct sn_space *space, struct sn_rng *rng,
@@ -75,6 +80,12 @@ void sn_arch_sample_tilted(const struct sn_space *space, struct sn_rng *rng,
             ret->expand[s][b] = draw_tilted(&stage->expand, tilt, rng);
         }
     }
+    for (int w = 0;
+         space->n_width_ratios > 0 && w < SN_STEM_WIDTHS + space->n_stages; w++)
+        ret->width[w] = index_tilted(space->n_width_ratios, tilt, rng);
+    ret->stem = space->family == SN_FAMILY_RESNET;
+    if (space->elastic_stem)
+        ret->stem = index_tilted(2, tilt, rng);
 }
 
 /* Takes the ends, then from each band in turn its next candidate, until n. */

@@ -255,6 +255,27 @@ static double weight_of(const struct sn_choices *list, uint8_t value,
     return 0;
 }
 
+/* The choices that are not a stage's, in the encoding's order. */
+static double score_whole(const struct sn_space *space,
+                          const struct sn_arch *arch, const double *at)
+{
+    int widths =
+        space->n_width_ratios > 0 ? SN_STEM_WIDTHS + space->n_stages : 0;
+    double sum = 0;
+    for (int w = 0; w < widths; w++, at += space->n_width_ratios)
+        sum += at[arch->width[w]];
+    if (space->elastic_stem)
+        sum += *at++ * arch->stem;
+    if (space->n_resolutions == 1)
+        return sum;
+    for (int i = 0; i < space->n_resolutions; i++)
+        if (space->resolutions[i] == arch->resolution)
+            sum += at[i];
+    double least = space->resolutions[0];
+    return sum + at[space->n_resolutions] * (arch->resolution - least) /
+                     (space->resolution - least);
+}
+
 double sn_predictor_score(const struct sn_predictor *predictor,
                           const struct sn_arch *arch)
 {
@@ -272,7 +293,7 @@ double sn_predictor_score(const struct sn_predictor *predictor,
         }
         at += stage->depth.value[stage->depth.n - 1] * step;
     }
-    return sum;
+    return sum + score_whole(space, arch, at);
 }
 
 const char *sn_predictor_kind(const struct sn_predictor *predictor)

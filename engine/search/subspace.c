@@ -12,7 +12,11 @@ int sn_arch_compare(const struct sn_arch *a, const struct sn_arch *b)
     int c = memcmp(a->depth, b->depth, sizeof a->depth);
     if (c == 0)
         c = memcmp(a->kernel, b->kernel, sizeof a->kernel);
-    return c != 0 ? c : memcmp(a->expand, b->expand, sizeof a->expand);
+    if (c == 0)
+        c = memcmp(a->expand, b->expand, sizeof a->expand);
+    if (c == 0)
+        c = memcmp(a->width, b->width, sizeof a->width);
+    return c != 0 ? c : a->stem - b->stem;
 }
 
 /* ---- making one from members ---- */

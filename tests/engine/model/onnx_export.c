@@ -192,7 +192,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *space;
         int channels, classes;
-    } labs[] = {{"mbv3-tiny", 1, 10}, {"mbv3-cifar", 3, 37}};
+    } labs[] = {
+        {"mbv3-tiny", 1, 10}, {"mbv3-cifar", 3, 37}, {"resnet-tiny", 3, 10}};
     if (argc != 2) {
         fprintf(stderr, "usage: onnx_export FOLDER\n");
         return 2;

@@ -1,5 +1,5 @@
 // The ONNX files give the engine's own logits in another runtime: random, the
-// largest and the smallest networks of both spaces, in onnxruntime-web (wasm,
+// largest and the smallest networks of three spaces, in onnxruntime-web (wasm,
 // one thread). Modules come from $SN_NODE_MODULES or the dashboard's folder;
 // where there are none the test is skipped (exit code 77).
 import assert from 'node:assert/strict';
@@ -55,7 +55,7 @@ test('ONNX files give the logits of the engine', async (t) => {
   execFileSync(join(build, 'tests/engine/model/onnx_export'), [folder],
     { stdio: 'inherit' });
   const lines = readFileSync(join(folder, 'cases.txt'), 'utf8').trim().split('\n');
-  assert.equal(lines.length, 12);
+  assert.equal(lines.length, 18);
   for (const line of lines) {
     const [name, ...numbers] = line.split(' ');
     const [n, c, r, classes] = numbers.map(Number);

@@ -42,12 +42,19 @@ static float *floats(struct sn_fixture *f, size_t n)
 void sn_fixture_init(struct sn_fixture *f, const char *space, int in_channels,
                      int classes, int n, uint64_t seed)
 {
+    assert_non_null(sn_space_find(space));
+    sn_fixture_init_space(f, sn_space_find(space), in_channels, classes, n,
+                          seed);
+}
+
+void sn_fixture_init_space(struct sn_fixture *f, const struct sn_space *space,
+                           int in_channels, int classes, int n, uint64_t seed)
+{
     struct sn_error err;
     memset(f, 0, sizeof(*f));
     f->n = n;
     f->classes = classes;
-    f->space = sn_space_find(space);
-    assert_non_null(f->space);
+    f->space = space;
     assert_int_equal(sn_compute_new(NULL, &f->compute, &err), SN_OK);
     assert_int_equal(sn_cx_new(f->compute, &f->cx, &err), SN_OK);
     assert_int_equal(sn_supernet_new(f->compute, f->space, in_channels, classes,

@@ -34,6 +34,9 @@ struct sn_fixture {
 
 void sn_fixture_init(struct sn_fixture *f, const char *space, int in_channels,
                      int classes, int n, uint64_t seed);
+/* Of a space that outlives it. */
+void sn_fixture_init_space(struct sn_fixture *f, const struct sn_space *space,
+                           int in_channels, int classes, int n, uint64_t seed);
 void sn_fixture_close(struct sn_fixture *f);
 /* Images, labels and the teacher's logits anew. */
 void sn_fixture_draw(struct sn_fixture *f, uint64_t seed);

@@ -1,4 +1,5 @@
 #include "tests/engine/net/netref.h"
+#include "tests/engine/net/resnetref.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -570,8 +571,17 @@ static void copy_logits(const struct run *r, double *ret)
            sizeof(double) * (size_t)(r->ref->n * r->plan.classes));
 }
 
+static bool is_resnet(const struct sn_netref *ref)
+{
+    return sn_supernet_space(ref->net)->family == SN_FAMILY_RESNET;
+}
+
 void sn_netref_forward(const struct sn_netref *ref, double *ret_logits)
 {
+    if (is_resnet(ref)) {
+        sn_resnetref_forward(ref, ret_logits);
+        return;
+    }
     struct run *r = run_new();
     forward(r, ref);
     copy_logits(r, ret_logits);
@@ -583,6 +593,10 @@ double sn_netref_backward(const struct sn_netref *ref,
                           const double *teacher, double *ret_logits,
                           double *gradient, unsigned char *reached)
 {
+    if (is_resnet(ref)) {
+        return sn_resnetref_backward(ref, loss, labels, teacher, ret_logits,
+                                     gradient, reached);
+    }
     struct run *r = run_new();
     forward(r, ref);
     r->gradient = gradient;
