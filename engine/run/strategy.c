@@ -128,6 +128,7 @@ static void ofa_phases(const struct sn_spec *spec, const struct sn_space *space,
             p->limits.depth[s] = largest_of(&st->depth, kept[DEPTH]);
             p->limits.expand[s] = largest_of(&st->expand, kept[EXPAND]);
         }
+        p->limits.widest = ofa_table[i].kept[EXPAND] == 1;
         p->sort = ofa_table[i].sort_kept > 0;
         if (p->sort)
             p->sort_bands =

@@ -196,13 +196,15 @@ void sn_limits_all(const struct sn_space *space, struct sn_limits *ret)
 }
 
 /* The choices that are not a stage's; nothing is drawn where there is one. */
-static void draw_whole(const struct sn_space *space, struct sn_rng *rng,
-                       struct sn_arch *ret)
+static void draw_whole(const struct sn_space *space, bool widest,
+                       struct sn_rng *rng, struct sn_arch *ret)
 {
     for (int w = 0; w < widths_of(space); w++)
-        ret->width[w] = (uint8_t)sn_rng_below(rng, space->n_width_ratios);
+        ret->width[w] = widest
+                            ? space->n_width_ratios - 1
+                            : (uint8_t)sn_rng_below(rng, space->n_width_ratios);
     ret->stem = space->family == SN_FAMILY_RESNET;
-    if (space->elastic_stem)
+    if (space->elastic_stem && !widest)
         ret->stem = (uint8_t)sn_rng_below(rng, 2);
 }
 
@@ -226,7 +228,7 @@ void sn_arch_sample(const struct sn_space *space,
             ret->expand[s][b] = draw(&limits->expand[s], rng);
         }
     }
-    draw_whole(space, rng, ret);
+    draw_whole(space, limits->widest, rng, ret);
     ret->resolution = limits->resolution != 0 ? limits->resolution
                                               : draw_resolution(space, rng);
     if (space->always_coupled)

@@ -145,6 +145,7 @@ struct sn_limits {
     struct sn_choices depth[SN_MAX_STAGES];
     struct sn_choices kernel[SN_MAX_STAGES];
     struct sn_choices expand[SN_MAX_STAGES];
+    bool widest; /* [resnet] the largest widths alone, and the whole stem */
     uint16_t resolution; /* 0: any of the space's */
 };
 void sn_limits_all(const struct sn_space *space, struct sn_limits *ret);

@@ -86,6 +86,25 @@ static void test_planes(void **state)
     }
 }
 
+static void test_widest(void **state)
+{
+    struct sn_rng rng = sn_rng_make(1, SN_STREAM_TEST, 0);
+    struct sn_limits limits;
+    struct sn_arch arch;
+    int narrow = 0;
+    sn_limits_all(space, &limits);
+    for (int i = 0; i < 200; i++) {
+        limits.widest = i % 2;
+        sn_arch_sample(space, &limits, &rng, &arch);
+        assert_int_equal(sn_arch_check(space, &arch, NULL), SN_OK);
+        for (int w = 0; w < 6; w++) {
+            narrow += arch.width[w] < 2;
+            assert_true(!limits.widest || (arch.width[w] == 2 && arch.stem));
+        }
+    }
+    assert_true(narrow > 0);
+}
+
 static void expect_id(const struct sn_arch *arch, const char *want)
 {
     char id[SN_ARCH_ID_MAX];
@@ -157,8 +176,11 @@ static void test_what_is_no_id(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_figures), cmocka_unit_test(test_widths),
-        cmocka_unit_test(test_planes),        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_known_figures),
+        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_planes),
+        cmocka_unit_test(test_widest),
+        cmocka_unit_test(test_ids),
         cmocka_unit_test(test_what_is_no_id),
     };
     space = sn_space_find("ofa-resnet50");
