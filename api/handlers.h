@@ -41,6 +41,9 @@ void sn_get_job_onnx(struct sn_request *rq);
 void sn_get_job_weights(struct sn_request *rq);
 
 /* datasets.c */
+extern const struct sn_parameter sn_list_datasets_parameters[];
+extern const struct sn_parameter sn_post_dataset_parameters[];
+extern const char *const sn_dataset_file_types[];
 void sn_list_datasets(struct sn_request *rq);
 void sn_get_dataset(struct sn_request *rq);
 void sn_post_dataset(struct sn_request *rq);

@@ -30,12 +30,33 @@ struct sn_job_view {
     uint64_t revision;        /* grows with each change: ETag */
 };
 
+enum sn_dataset_state {
+    SN_DATASET_READY,
+    SN_DATASET_READING, /* not yet, or not again, looked at */
+    SN_DATASET_FAILED   /* `problem` says why */
+};
+
 struct sn_dataset_view {
     const char *name, *path;
     const char *format; /* a name of sn_dataset_format_at() */
     struct sn_dataset_info info;
     bool builtin, available;
     const char *problem; /* when not available */
+    enum sn_dataset_state state;
+    bool uploaded; /* its files are the daemon's own */
+    bool images;   /* made of JPEGs and PNGs: the options count */
+    struct sn_dataset_options options;
+    uint64_t done, all; /* images looked at, while reading; 0: not known */
+    const char *const *classes; /* [info.classes], or NULL: no names */
+    const char *const *corrupt; /* [info.corrupt] */
+};
+
+/* Borrowed for the call. */
+struct sn_dataset_request {
+    const char *name, *format;
+    const char *path;   /* an absolute folder, or NULL: */
+    const char *upload; /* an archive; the callee has to remove the file */
+    struct sn_dataset_options options;
 };
 
 struct sn_submission {
@@ -74,8 +95,11 @@ struct sn_host {
 
     size_t (*dataset_list)(void *self, const struct sn_dataset_view **ret);
     const struct sn_dataset_view *(*dataset_get)(void *self, const char *name);
-    void (*dataset_register)(void *self, const char *name, const char *path,
-                             const char *format, sn_host_done done, void *arg);
+    /* done when it is ready or refused; or, where that takes long, early with
+     * the data set still being read. */
+    void (*dataset_register)(void *self,
+                             const struct sn_dataset_request *request,
+                             sn_host_done done, void *arg);
     void (*dataset_delete)(void *self, const char *name, sn_host_done done,
                            void *arg);
 

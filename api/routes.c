@@ -43,9 +43,10 @@ static const struct sn_route routes[] = {
     {SN_GET, SN_PLACE_API, "/events", sn_get_events, sn_events_parameters, 0,
      false},
 
-    {SN_GET, SN_PLACE_API, "/datasets", sn_list_datasets, NULL, 0, false},
-    {SN_POST, SN_PLACE_API, "/datasets", sn_post_dataset, NULL, SMALL_BODY,
-     false},
+    {SN_GET, SN_PLACE_API, "/datasets", sn_list_datasets,
+     sn_list_datasets_parameters, 0, false},
+    {SN_POST, SN_PLACE_API, "/datasets", sn_post_dataset,
+     sn_post_dataset_parameters, SMALL_BODY, false, sn_dataset_file_types},
     {SN_GET, SN_PLACE_API, "/datasets/{name}", sn_get_dataset, NULL, 0, false},
     {SN_DELETE, SN_PLACE_API, "/datasets/{name}", sn_delete_dataset, NULL, 0,
      false},

@@ -57,6 +57,9 @@ static const struct sn_setting settings[] = {
      "folder of the data set `fashion-mnist`; empty: none"},
     {"datasets", "allowed", SN_SETTING_PATHS, AT(datasets_allowed), 0, 0, "",
      NULL, "data sets may be registered from below this folder; one a line"},
+    {"datasets", "total_mib", SN_SETTING_INT, AT(datasets_total_mib), 0,
+     1073741824, "65536", NULL,
+     "all uploaded data sets together may take, MiB; 0: none are taken"},
 };
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 

@@ -38,6 +38,7 @@ struct sn_config {
 
     char fashion_mnist[SN_CONFIG_PATH];
     char datasets_allowed[SN_CONFIG_LIST]; /* separated by ':' */
+    int32_t datasets_total_mib;
 };
 
 enum sn_setting_type {

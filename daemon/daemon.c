@@ -91,6 +91,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_tick(uv_timer_t *timer)
 {
     struct sn_daemon *d = timer->data;
+    sn_datasets_tick(d->datasets);
     static const uint64_t disk_ms = TICK_MS * DISK_TICKS;
     if (d->stopping)
         go_on_stopping(d);
@@ -185,6 +186,7 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
         .allowed = c->datasets_allowed,
         .storage = d->storage,
         .files = d->files,
+        .upload_bytes = (uint64_t)c->datasets_total_mib << 20,
     };
     code = sn_datasets_new(&datasets, &d->box, &d->datasets, err);
     if (code != SN_OK)
@@ -291,6 +293,7 @@ static void close_all(struct sn_daemon *d)
     close_api(d);
     d->api = NULL;
     sn_listener_close(&d->listener);
+    sn_datasets_stop(d->datasets);
     sn_offload_free(d->models);
     sn_offload_free(d->files);
     /* Storage answers all that it has before it ends; then nobody posts any

@@ -18,6 +18,7 @@ struct sn_datasets_config {
     const char *allowed;       /* folders, separated by ':' */
     struct sn_storage *storage;
     struct sn_offload *files; /* borrowed: where folders are read */
+    uint64_t upload_bytes;    /* all uploaded sets together may take */
 };
 
 /* Reads the built-in set (may take a second) and the registered ones' rows;
@@ -35,13 +36,19 @@ const struct sn_dataset_view *sn_datasets_get(struct sn_datasets *sets,
 
 /* SN_ERR_INVALID: not below an allowed folder, leads out of it, or unknown
  * format; SN_ERR_CONFLICT: the name is taken; SN_ERR_CORRUPT: what is there
- * cannot be read. done on the loop thread. */
-void sn_datasets_register(struct sn_datasets *sets, const char *name,
-                          const char *path, const char *format,
+ * cannot be read. done on the loop thread; after ten seconds it is called with
+ * the set still being read, and the set then tells how it ended. */
+void sn_datasets_register(struct sn_datasets *sets,
+                          const struct sn_dataset_request *what,
                           sn_host_done done, void *arg);
-/* SN_ERR_CONFLICT for the built-in one. Jobs that use it go on. */
+/* SN_ERR_CONFLICT for the built-in one and for an uploaded one that is open,
+ * whose files go. Jobs that use a registered folder go on. */
 void sn_datasets_delete(struct sn_datasets *sets, const char *name,
                         sn_host_done done, void *arg);
+/* Called every second or so. */
+void sn_datasets_tick(struct sn_datasets *sets);
+/* Before the file thread is ended: what it reads ends early. */
+void sn_datasets_stop(struct sn_datasets *sets);
 
 /* An opened set until it is released; may take seconds. */
 enum sn_err sn_datasets_acquire(struct sn_datasets *sets, const char *name,

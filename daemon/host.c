@@ -42,11 +42,11 @@ static const struct sn_dataset_view *dataset_get(void *self, const char *name)
     return sn_datasets_get(d->datasets, name);
 }
 
-static void dataset_register(void *self, const char *name, const char *path,
-                             const char *format, sn_host_done done, void *arg)
+static void dataset_register(void *self, const struct sn_dataset_request *what,
+                             sn_host_done done, void *arg)
 {
     struct sn_daemon *d = self;
-    sn_datasets_register(d->datasets, name, path, format, done, arg);
+    sn_datasets_register(d->datasets, what, done, arg);
 }
 
 static void dataset_delete(void *self, const char *name, sn_host_done done,

@@ -40,9 +40,8 @@ struct sn_dataset_info {
  *   idx       the MNIST family's four files, plain or .gz:
  *             {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]
  *   cifar10   data_batch_{1..5}.bin, test_batch.bin, here or in
- *             cifar-10-batches-bin/, or cifar-10-binary.tar.gz
- *   cifar100  train.bin, test.bin (fine labels), here or in cifar-100-binary/,
- *             or cifar-100-binary.tar.gz
+ *             cifar-10-batches-bin/
+ *   cifar100  train.bin, test.bin (fine labels), here or in cifar-100-binary/
  *   npy       {train,test}_{images,labels}.npy
  *   folder    JPEG and PNG files, a folder a class:
  *             train/<class>/..., {test,val}/<class>/..., or <class>/... with a
@@ -68,8 +67,6 @@ enum sn_err sn_dataset_format_find(const char *name,
 /* How data sets of JPEG and PNG files are read. */
 struct sn_dataset_options {
     int channels;         /* 1: grey; 3: colour, grey three times */
-    int size;             /* 0: as they are; else the shorter side becomes size
-                             and the centre is kept, on opening */
     double test_share;    /* of each class, where the set has no test images */
     uint64_t split_seed;  /* which ones */
     double corrupt_share; /* more damaged images than this are an error */

@@ -13,8 +13,8 @@
 
 /* The formats, the default first: whoever names one asks this table. */
 static const struct sn_format *const formats[] = {
-    &sn_format_idx, &sn_format_cifar10, &sn_format_cifar100, &sn_format_npy,
-    &sn_format_folder};
+    &sn_format_idx, &sn_format_cifar10, &sn_format_cifar100,
+    &sn_format_npy, &sn_format_folder,  &sn_format_tar};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 const struct sn_dataset_format *sn_dataset_format_at(size_t i)

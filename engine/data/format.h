@@ -33,7 +33,7 @@ struct sn_format {
 };
 
 extern const struct sn_format sn_format_idx, sn_format_cifar10,
-    sn_format_cifar100, sn_format_npy, sn_format_folder;
+    sn_format_cifar100, sn_format_npy, sn_format_folder, sn_format_tar;
 
 /* For lists: whether a file's name ends as those of JPEG and PNG files do. */
 bool sn_format_is_image_name(const char *name);

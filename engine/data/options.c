@@ -18,9 +18,6 @@ enum sn_err sn_dataset_options_check(const struct sn_dataset_options *options,
     if (o->channels != 1 && o->channels != 3)
         return sn_error_at(err, SN_ERR_RANGE, "/channels",
                            "must be 1 (grey) or 3 (colour)");
-    if (o->size != 0 && (o->size < 8 || o->size > 512))
-        return sn_error_at(err, SN_ERR_RANGE, "/size",
-                           "must be 8 to 512, or 0 for images as they are");
     if (!(o->test_share >= 0.05 && o->test_share <= 0.5))
         return sn_error_at(err, SN_ERR_RANGE, "/test_share",
                            "must be 0.05 to 0.5");

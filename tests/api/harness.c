@@ -74,11 +74,14 @@ static const struct sn_dataset_view *dataset_get(void *self, const char *name)
     return strcmp(name, h->data.name) == 0 ? &h->data : NULL;
 }
 
-static void dataset_register(void *self, const char *name, const char *path,
-                             const char *format, sn_host_done done, void *arg)
+static void dataset_register(void *self, const struct sn_dataset_request *what,
+                             sn_host_done done, void *arg)
 {
     struct sn_error err = {0};
-    sn_error_set(&err, SN_ERR_CORRUPT, "%s is cut short", path);
+    if (what->upload != NULL)
+        unlink(what->upload);
+    sn_error_set(&err, SN_ERR_CORRUPT, "%s is cut short",
+                 what->path != NULL ? what->path : "the archive");
     done(arg, &err);
 }
 

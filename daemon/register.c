@@ -1,0 +1,564 @@
+/* Registering, uploading and deleting data sets, and looking at those of the
+ * rows at the start: a file thread looks, the loop lists, storage keeps.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/dataset_store.h"
+#include "daemon/datasets_internal.h"
+#include "daemon/log.h"
+#include "storage/files.h"
+
+static const char builtin_name[] = "fashion-mnist";
+/* A client that has waited so long is told that it goes on without it. */
+static const double patience_s = 10;
+
+struct sn_registration {
+    struct sn_datasets *d;
+    struct sn_set *set;    /* stays until the registration has ended */
+    char given[PATH_MAX];  /* the path asked for, "" of an upload */
+    char upload[PATH_MAX]; /* the archive, "" of a folder */
+    char real[PATH_MAX];   /* the folder, once it is known */
+    struct sn_found found;
+    bool storing; /* the row is on its way */
+    struct timespec begun;
+    sn_host_done done; /* NULL: told, or nobody waits */
+    void *arg;
+};
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/')
+        n--;
+    return strncmp(path, folder, n) == 0 &&
+           (path[n] == '/' || path[n] == '\0' || n == 1);
+}
+
+static bool is_allowed(const struct sn_datasets *d, const char *real)
+{
+    char list[8192], folder[PATH_MAX], *rest = NULL;
+    snprintf(list, sizeof list, "%s", d->allowed);
+    for (char *p = strtok_r(list, ":", &rest); p != NULL;
+         p = strtok_r(NULL, ":", &rest))
+        if (realpath(p, folder) != NULL && is_below(real, folder))
+            return true;
+    return false;
+}
+
+/* No file of the set may be a link that leads out of its folder. */
+static enum sn_err check_files(const char *name, const char *folder,
+                               struct sn_error *err)
+{
+    const struct sn_dataset_format *format = NULL;
+    enum sn_err rc = sn_dataset_format_find(name, &format, err);
+    for (size_t i = 0; rc == SN_OK && format->files[i] != NULL; i++) {
+        char path[PATH_MAX + 64], real[PATH_MAX];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", folder, format->files[i]);
+        if (realpath(path, real) == NULL)
+            continue; /* what is missing is told by opening the set */
+        if (!is_below(real, folder) || stat(real, &st) < 0 ||
+            !S_ISREG(st.st_mode))
+            rc = sn_error_at(err, SN_ERR_INVALID, "/path",
+                             "%s is no plain file of that folder",
+                             format->files[i]);
+    }
+    return rc;
+}
+
+static enum sn_err find_folder(struct sn_registration *r, struct sn_error *err)
+{
+    struct sn_datasets *d = r->d;
+    if (r->upload[0] != '\0')
+        return sn_dataset_store_add(d->state_dir, r->set->name, r->upload,
+                                    d->upload_bytes, &r->set->watch.stop,
+                                    r->real, err);
+    if (realpath(r->given, r->real) != NULL && is_allowed(d, r->real))
+        return check_files(r->set->view.format, r->real, err);
+    r->real[0] = '\0';
+    /* One answer for both: what is outside is none of the user's business. */
+    return sn_error_at(
+        err, SN_ERR_INVALID, "/path",
+        d->allowed[0] == '\0'
+            ? "this daemon registers no folder: its setting [datasets] "
+              "allowed is empty"
+            : "not a folder below one of those that are listed in the "
+              "daemon's setting [datasets] allowed");
+}
+
+/* ---- on the file thread ---- */
+
+static void look_at_folder(void *arg)
+{
+    struct sn_registration *r = arg;
+    struct sn_error *err = &r->found.error;
+    struct sn_dataset *data = NULL;
+    enum sn_err rc = find_folder(r, err);
+    if (r->upload[0] != '\0')
+        unlink(r->upload);
+    if (rc == SN_OK) {
+        struct sn_dataset_source source = {
+            .format = r->set->view.format,
+            .dir = r->real,
+            .options = r->set->view.options,
+            .watch = &r->set->watch,
+        };
+        rc = sn_dataset_open_source(&source, &data, err);
+        if (rc != SN_OK && r->given[0] != '\0' && err->pointer[0] == '\0')
+            snprintf(err->pointer, sizeof err->pointer, "/path");
+    }
+    if (rc == SN_OK)
+        sn_found_take(&r->found, data);
+    sn_dataset_free(data);
+    if (err->code != SN_OK && r->upload[0] != '\0' && r->real[0] != '\0')
+        sn_dataset_store_remove(r->d->state_dir, r->real);
+}
+
+/* ---- on the loop ---- */
+
+static void tell(struct sn_registration *r, const struct sn_error *err)
+{
+    sn_host_done done = r->done;
+    r->done = NULL;
+    if (done != NULL)
+        done(r->arg, err);
+}
+
+/* A failure that nobody waits for any more stays in the list, to be seen. */
+static void end(struct sn_registration *r)
+{
+    struct sn_datasets *d = r->d;
+    struct sn_error error = r->found.error;
+    bool ok = error.code == SN_OK;
+    r->set->registration = NULL;
+    pthread_mutex_lock(&d->lock);
+    r->set->gone |= !ok && r->done != NULL;
+    pthread_mutex_unlock(&d->lock);
+    sn_set_show(r->set, &r->found);
+    if (ok) { /* from now on it is held against what was found */
+        r->set->known_info = r->set->view.info;
+        r->set->known = r->set->stored = true;
+    }
+    tell(r, ok ? NULL : &error);
+    free(r);
+    sn_datasets_sweep(d);
+}
+
+static void remove_upload(void *arg)
+{
+    struct sn_registration *r = arg;
+    sn_dataset_store_remove(r->d->state_dir, r->real);
+}
+
+static void on_removed(void *arg)
+{
+    end(arg);
+}
+
+/* Ends a registration that has failed after its files were taken. */
+static void end_failed(struct sn_registration *r)
+{
+    if (r->upload[0] == '\0' || sn_offload_submit(r->d->files, remove_upload,
+                                                  on_removed, r, NULL) != SN_OK)
+        end(r); /* what stays is swept at the next start */
+}
+
+static void on_stored(void *arg)
+{
+    struct sn_registration *r = arg;
+    if (r->found.error.code == SN_OK)
+        end(r);
+    else
+        end_failed(r);
+}
+
+static void on_written(void *arg, const struct sn_written *result)
+{
+    struct sn_registration *r = arg;
+    r->found.error = result->error;
+    sn_mailbox_post(r->d->box, on_stored, r);
+}
+
+/* Where an uploaded set is, below <state>/datasets/, so that the state folder
+ * can be moved. */
+static const char *stored_path(const struct sn_registration *r)
+{
+    size_t n = strlen(r->d->state_dir) + strlen("/datasets/");
+    return r->upload[0] != '\0' ? r->real + n : r->real;
+}
+
+static void on_looked(void *arg)
+{
+    struct sn_registration *r = arg;
+    if (r->found.error.code != SN_OK) {
+        end(r);
+        return;
+    }
+    if (r->set->gone) {
+        sn_error_set(&r->found.error, SN_ERR_STOPPED,
+                     "it was deleted while it was being read");
+        end_failed(r);
+        return;
+    }
+    r->storing = true;
+    snprintf(r->set->path, sizeof r->set->path, "%s", r->real);
+    struct sn_dataset_row body = {
+        .format = r->set->view.format,
+        .uploaded = r->upload[0] != '\0',
+        .options = r->set->view.options,
+        .has_info = true,
+        .info = r->found.info,
+        .corrupt = (const char *const *)r->found.corrupt.at,
+    };
+    char *text = sn_dataset_row_print(&body);
+    struct sn_resource row = {
+        .kind = SN_RESOURCE_DATASET,
+        .name = r->set->name,
+        .body = text,
+        .path = stored_path(r),
+    };
+    struct sn_write write = {.done = on_written, .arg = r};
+    struct sn_error error;
+    if (text == NULL)
+        sn_error_set(&error, SN_ERR_NOMEM, "out of memory");
+    if (text == NULL ||
+        sn_storage_put_resource(r->d->storage, &row, &write, &error) != SN_OK) {
+        r->found.error = error;
+        on_stored(r);
+    }
+    free(text);
+}
+
+static enum sn_err check(struct sn_datasets *d,
+                         const struct sn_dataset_request *what,
+                         struct sn_error *err)
+{
+    const struct sn_dataset_format *found = NULL;
+    if (sn_dataset_format_find(what->format, &found, err) != SN_OK)
+        return err->code; /* it says which there are */
+    if (strlen(what->name) >= SN_NAME_MAX ||
+        !sn_files_is_plain_name(what->name))
+        return sn_error_at(err, SN_ERR_INVALID, "/name", "not a name");
+    if (what->upload == NULL &&
+        (strlen(what->path) >= PATH_MAX || what->path[0] != '/'))
+        return sn_error_at(err, SN_ERR_INVALID, "/path",
+                           "not an absolute path");
+    if (sn_datasets_find(d, what->name) != NULL)
+        return sn_error_at(err, SN_ERR_CONFLICT, "/name",
+                           "there is a data set \"%s\" already", what->name);
+    return SN_OK;
+}
+
+static enum sn_err begin(struct sn_datasets *d,
+                         const struct sn_dataset_request *what,
+                         struct sn_registration *r, struct sn_error *err)
+{
+    const struct sn_dataset_format *found = NULL;
+    bool upload = what->upload != NULL;
+    enum sn_err rc = sn_dataset_format_find(what->format, &found, err);
+    if (rc != SN_OK)
+        return rc;
+    struct sn_set *set =
+        sn_set_new(what->name, upload ? "" : what->path, found->name);
+    rc = sn_datasets_append(d, set, err);
+    if (rc != SN_OK)
+        return rc;
+    set->view.uploaded = upload;
+    set->view.options = what->options;
+    set->registration = r;
+    r->d = d;
+    r->set = set;
+    snprintf(upload ? r->upload : r->given, PATH_MAX, "%s",
+             upload ? what->upload : what->path);
+    clock_gettime(CLOCK_MONOTONIC, &r->begun);
+    rc = sn_offload_submit(d->files, look_at_folder, on_looked, r, err);
+    if (rc != SN_OK) {
+        set->registration = NULL;
+        pthread_mutex_lock(&d->lock);
+        set->gone = true;
+        pthread_mutex_unlock(&d->lock);
+        sn_datasets_sweep(d);
+    }
+    return rc;
+}
+
+void sn_datasets_register(struct sn_datasets *d,
+                          const struct sn_dataset_request *what,
+                          sn_host_done done, void *arg)
+{
+    struct sn_registration *r = calloc(1, sizeof *r);
+    struct sn_error err = {0};
+    enum sn_err rc = check(d, what, &err);
+    if (rc == SN_OK && r == NULL)
+        rc = sn_error_set(&err, SN_ERR_NOMEM, "out of memory");
+    if (rc == SN_OK) {
+        r->done = done;
+        r->arg = arg;
+        rc = begin(d, what, r, &err);
+    }
+    if (rc == SN_OK)
+        return;
+    free(r);
+    if (what->upload != NULL)
+        unlink(what->upload);
+    done(arg, &err);
+}
+
+void sn_datasets_tick(struct sn_datasets *d)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (size_t i = 0; i < d->n; i++) {
+        struct sn_registration *r = d->sets[i]->registration;
+        if (r != NULL && r->done != NULL &&
+            (double)(now.tv_sec - r->begun.tv_sec) >= patience_s)
+            tell(r, NULL);
+    }
+}
+
+/* ---- deleting ---- */
+
+struct removal {
+    struct sn_datasets *d;
+    char name[SN_NAME_MAX], path[PATH_MAX];
+    bool uploaded;
+    struct sn_error error;
+    sn_host_done done;
+    void *arg;
+};
+
+static void remove_files(void *arg)
+{
+    struct removal *r = arg;
+    sn_dataset_store_remove(r->d->state_dir, r->path);
+}
+
+static void on_files_removed(void *arg)
+{
+    free(arg);
+}
+
+static void on_deleted(void *arg)
+{
+    struct removal *r = arg;
+    struct sn_set *set = sn_datasets_find(r->d, r->name);
+    if (r->error.code == SN_OK && set != NULL) {
+        pthread_mutex_lock(&r->d->lock);
+        set->gone = true;
+        pthread_mutex_unlock(&r->d->lock);
+    }
+    sn_datasets_sweep(r->d);
+    r->done(r->arg, r->error.code == SN_OK ? NULL : &r->error);
+    /* The row is gone, so what is not removed now is swept at the next start.
+     */
+    if (r->error.code != SN_OK || !r->uploaded ||
+        sn_offload_submit(r->d->files, remove_files, on_files_removed, r,
+                          NULL) != SN_OK)
+        on_files_removed(r);
+}
+
+static void on_delete_written(void *arg, const struct sn_written *result)
+{
+    struct removal *r = arg;
+    r->error = result->error;
+    sn_mailbox_post(r->d->box, on_deleted, r);
+}
+
+/* A set that has no row (yet): what reads it is told to stop. */
+static void drop(struct sn_datasets *d, struct sn_set *set)
+{
+    set->watch.stop = true;
+    pthread_mutex_lock(&d->lock);
+    set->gone = true;
+    pthread_mutex_unlock(&d->lock);
+    sn_datasets_sweep(d);
+}
+
+static bool is_open(struct sn_datasets *d, const struct sn_set *set)
+{
+    pthread_mutex_lock(&d->lock);
+    bool open = set->refs > 0;
+    pthread_mutex_unlock(&d->lock);
+    return open;
+}
+
+void sn_datasets_delete(struct sn_datasets *d, const char *name,
+                        sn_host_done done, void *arg)
+{
+    struct sn_set *set = sn_datasets_find(d, name);
+    struct sn_error err = {0};
+    struct removal *r = NULL;
+    if (set == NULL)
+        sn_error_set(&err, SN_ERR_NOTFOUND, "there is no data set \"%.60s\"",
+                     name);
+    else if (set->view.builtin)
+        sn_error_set(&err, SN_ERR_CONFLICT,
+                     "%s is built in; the daemon's settings name its folder",
+                     name);
+    else if (set->registration != NULL && set->registration->storing)
+        sn_error_set(&err, SN_ERR_CONFLICT, "%s is just being stored", name);
+    else if (set->stored && set->view.uploaded && is_open(d, set))
+        sn_error_set(&err, SN_ERR_CONFLICT, "%s is in use", name);
+    else if (!set->stored) {
+        drop(d, set);
+        done(arg, NULL);
+        return;
+    } else if ((r = calloc(1, sizeof *r)) == NULL)
+        sn_error_set(&err, SN_ERR_NOMEM, "out of memory");
+    if (err.code == SN_OK) {
+        *r = (struct removal){.d = d, .done = done, .arg = arg};
+        r->uploaded = set->view.uploaded;
+        strcpy(r->name, set->name);
+        strcpy(r->path, set->path);
+        struct sn_write write = {.done = on_delete_written, .arg = r};
+        sn_storage_delete_resource(d->storage, SN_RESOURCE_DATASET, r->name,
+                                   &write, &err);
+    }
+    if (err.code != SN_OK) {
+        free(r);
+        done(arg, &err);
+    }
+}
+
+/* ---- start ---- */
+
+struct look {
+    struct sn_datasets *d;
+    char name[SN_NAME_MAX];
+    struct sn_found found;
+};
+
+static void inspect(struct look *l)
+{
+    const struct sn_dataset *data = NULL;
+    if (sn_datasets_acquire(l->d, l->name, &data, &l->found.error) != SN_OK)
+        return;
+    sn_found_take(&l->found, data);
+    sn_datasets_release(l->d, data);
+}
+
+static void look_again(void *arg)
+{
+    inspect(arg);
+}
+
+static void on_looked_again(void *arg)
+{
+    struct look *l = arg;
+    struct sn_set *set = sn_datasets_find(l->d, l->name);
+    if (set != NULL)
+        sn_set_show(set, &l->found);
+    sn_found_close(&l->found);
+    sn_datasets_sweep(l->d);
+    free(l);
+}
+
+/* The set of a row; NULL when it does not fit or there is no memory. */
+static struct sn_set *set_of(struct sn_datasets *d,
+                             const struct sn_resource *row)
+{
+    struct sn_dataset_row body;
+    struct sn_texts corrupt;
+    char path[PATH_MAX];
+    struct sn_set *set = NULL;
+    sn_dataset_row_parse(row->body, &body, &corrupt);
+    int n = body.uploaded ? snprintf(path, sizeof path, "%s/datasets/%s",
+                                     d->state_dir, row->path)
+                          : snprintf(path, sizeof path, "%s", row->path);
+    if (n > 0 && (size_t)n < sizeof path && strlen(row->name) < SN_NAME_MAX)
+        set = sn_set_new(row->name, path, body.format);
+    if (set == NULL) {
+        free(corrupt.at);
+        return NULL;
+    }
+    set->view.uploaded = body.uploaded;
+    set->view.options = body.options;
+    set->known_info = body.info;
+    set->known = body.has_info;
+    set->stored = true;
+    set->corrupt = corrupt;
+    return set;
+}
+
+static bool on_row(void *arg, const struct sn_resource *row)
+{
+    struct sn_datasets *d = arg;
+    struct sn_error err = {0};
+    struct look *l = calloc(1, sizeof *l);
+    if (l == NULL || sn_datasets_append(d, set_of(d, row), &err) != SN_OK) {
+        free(l);
+        return true;
+    }
+    l->d = d;
+    snprintf(l->name, sizeof l->name, "%s", row->name);
+    if (sn_offload_submit(d->files, look_again, on_looked_again, l, &err) !=
+        SN_OK)
+        free(l);
+    return true;
+}
+
+struct rows {
+    struct sn_datasets *d;
+    bool all; /* were read */
+};
+
+static void read_rows(void *arg, struct sn_reader *reader)
+{
+    struct rows *rows = arg;
+    struct sn_error err;
+    rows->all = sn_reader_resources(reader, SN_RESOURCE_DATASET, NULL, 0,
+                                    on_row, rows->d, &err) == SN_OK;
+    if (!rows->all)
+        sn_log(SN_LOG_WARN, "datasets", "registered data sets are not listed",
+               "problem", err.message, NULL);
+}
+
+static void add_builtin(struct sn_datasets *d, const char *path)
+{
+    struct look l = {.d = d};
+    struct sn_error err;
+    struct stat st;
+    if (path[0] == '\0')
+        return;
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+        sn_log(SN_LOG_INFO, "datasets", "the built-in data set is not here",
+               "name", builtin_name, "path", path, NULL);
+        return;
+    }
+    struct sn_set *set =
+        sn_set_new(builtin_name, path, sn_dataset_format_at(0)->name);
+    if (sn_datasets_append(d, set, &err) != SN_OK)
+        return;
+    set->view.builtin = true;
+    snprintf(l.name, sizeof l.name, "%s", builtin_name);
+    inspect(&l);
+    sn_set_show(set, &l.found);
+}
+
+/* Whether a folder of the store is one that a row names. */
+static int is_named(void *arg, const char *folder)
+{
+    struct sn_datasets *d = arg;
+    for (size_t i = 0; i < d->n; i++)
+        if (d->sets[i]->view.uploaded && is_below(d->sets[i]->path, folder))
+            return 1;
+    return 0;
+}
+
+enum sn_err sn_datasets_start(struct sn_datasets *d, const char *fashion_mnist,
+                              struct sn_error *err)
+{
+    struct rows rows = {.d = d};
+    if (realpath(sn_storage_dir(d->storage), d->state_dir) == NULL)
+        return sn_error_errno(err, errno, "looking at the state folder");
+    add_builtin(d, fashion_mnist);
+    enum sn_err rc = sn_storage_read_wait(d->storage, read_rows, &rows, err);
+    if (rc == SN_OK && rows.all && d->n < SN_MAX_SETS)
+        sn_dataset_store_sweep(d->state_dir, is_named, d);
+    return rc;
+}
