@@ -266,7 +266,9 @@ static void read_members(json_t *object, const char *group,
     {
         const struct sn_field *f = find_field(group, key);
         if (f != NULL) {
+            size_t n;
             read_field(f, value, spec, problem);
+            sn_spec_give(spec, (size_t)(f - sn_spec_fields(&n)));
             continue;
         }
         bool top = group[0] == '\0';

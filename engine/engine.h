@@ -26,8 +26,23 @@
 
 /* ---- the spec ---- */
 
-enum sn_strategy { SN_STRATEGY_SPARSENAS, SN_STRATEGY_OFA };
-enum sn_trainer_kind { SN_TRAINER_PATH, SN_TRAINER_SANDWICH };
+enum sn_strategy {
+    SN_STRATEGY_SPARSENAS,
+    SN_STRATEGY_OFA,
+    SN_STRATEGY_COMPOFA,
+    SN_STRATEGY_BIGNAS,
+    SN_STRATEGY_ALPHANET,
+    SN_STRATEGY_ATTENTIVENAS,
+    SN_STRATEGY_SPOS,
+    SN_STRATEGY_FAIRNAS
+};
+enum sn_trainer_kind {
+    SN_TRAINER_PATH,
+    SN_TRAINER_SANDWICH,
+    SN_TRAINER_TEACHER /* a teacher first, then paths that learn from it */
+};
+enum sn_kernels { SN_KERNELS_FIXED, SN_KERNELS_ELASTIC };
+enum sn_sampling { SN_SAMPLING_BEST_UP, SN_SAMPLING_WORST_UP };
 enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
@@ -64,6 +79,16 @@ struct sn_spec {
         double exploration; /* share of paths drawn from the whole space */
     } sparsenas;
     struct {
+        int32_t kernels; /* enum sn_kernels */
+    } compofa;
+    struct {
+        double clip; /* of importance weights */
+    } alphanet;
+    struct {
+        int32_t sampling; /* enum sn_sampling */
+        int32_t candidates, bands;
+    } attentivenas;
+    struct {
         char device[SN_NAME_MAX];
         int32_t evaluations, images, calibration; /* final evaluations */
         int32_t population, generations;
@@ -72,6 +97,7 @@ struct sn_spec {
         double latency_ms[SN_MAX_TARGETS];
         int32_t costs; /* bit i: enum sn_cost_kind i */
     } search;
+    uint64_t given[2]; /* bit i: field i of the table was given, see below */
 };
 
 enum sn_cost_kind {
@@ -106,6 +132,9 @@ struct sn_field {
     const char *help; /* one line */
 };
 const struct sn_field *sn_spec_fields(size_t *ret_n);
+/* What a user gave is kept; of the rest a strategy may set its own. */
+void sn_spec_give(struct sn_spec *spec, size_t field);
+bool sn_spec_is_given(const struct sn_spec *spec, size_t field);
 /* All defaults; "workers" as many as the process may use. */
 void sn_spec_defaults(struct sn_spec *ret);
 /* Fills what depends on other fields (warmup_epochs, probes, subspace_size at

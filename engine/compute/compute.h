@@ -337,12 +337,16 @@ void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y);
 
 /* ---- loss ----
  * logits [n][Cp], first `classes` used. Loss of an image:
- *   label_weight * CE(smoothed labels) + kd_weight * CE(softmax(teacher)).
- * dlogits (may be NULL) = gradient of the sum over images times grad_scale;
- * padded entries 0. ret_loss: summed over images; ret_correct: argmax hits. */
+ *   label_weight * CE(smoothed labels) + kd_weight * D(softmax(teacher)),
+ * D being the cross-entropy, or where alpha_clip > 0 the larger, image by
+ * image, of the alpha-divergences with alpha 1 and -1, importance weights
+ * clipped (Wang et al., "AlphaNet", ICML 2021, section 4). dlogits (may be
+ * NULL) = gradient of the sum over images times grad_scale; padded entries 0.
+ * ret_loss: summed over images; ret_correct: argmax hits. */
 struct sn_loss {
     int n, classes;
     float smoothing, label_weight, kd_weight, grad_scale;
+    float alpha_clip; /* 0: cross-entropy */
 };
 void sn_loss_softmax(struct sn_cx *cx, const struct sn_loss *s,
                      const float *logits, const int32_t *labels,

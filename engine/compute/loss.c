@@ -5,6 +5,14 @@
  *
  *     loss = -sum t * log p      dlogits = p * sum(t) - t
  *
+ * The alpha-divergences of the student q from the teacher p, r = p / q:
+ *
+ *     alpha  1:  sum p * log r                       w = p
+ *     alpha -1:  1/2 sum q * (min(1/r, clip) - 1)    w = q * (1/2 - min(1/r,
+ * clip))
+ *
+ *     dlogits = q * sum(w) - w
+ *
  * In double: a shard has few logits, and what they decide is everything.
  */
 #include <math.h>
@@ -35,6 +43,36 @@ static int argmax(const float *x, int classes)
         if (x[i] > x[best])
             best = i;
     return best;
+}
+
+/* The larger divergence of one image, for kd_weight 1; adds its gradient. */
+static double alpha_loss(const struct sn_loss *s, const float *x,
+                         const float *teacher, float *dx)
+{
+    const struct softmax student = softmax_of(x, s->classes);
+    const struct softmax other = softmax_of(teacher, s->classes);
+    const double clip = s->alpha_clip;
+    double divergence[2] = {0, 0}, weights[2] = {0, 0}; /* alpha 1, -1 */
+    for (int i = 0; i < s->classes; i++) {
+        double log_q = x[i] - student.top - student.log_sum;
+        double log_p = teacher[i] - other.top - other.log_sum;
+        double inverse = fmin(exp(log_q - log_p), clip);
+        divergence[0] += exp(log_p) * (log_p - log_q);
+        divergence[1] += 0.5 * exp(log_q) * (inverse - 1);
+        weights[0] += exp(log_p);
+        weights[1] += exp(log_q) * (0.5 - inverse);
+    }
+    const int k = divergence[1] > divergence[0];
+    for (int i = 0; dx != NULL && i < s->classes; i++) {
+        double log_q = x[i] - student.top - student.log_sum;
+        double log_p = teacher[i] - other.top - other.log_sum;
+        double q = exp(log_q);
+        double w =
+            k == 0 ? exp(log_p) : q * (0.5 - fmin(exp(log_q - log_p), clip));
+        dx[i] += (float)((double)s->kd_weight * (double)s->grad_scale *
+                         (q * weights[k] - w));
+    }
+    return divergence[k];
 }
 
 /* One image; returns its loss. */
@@ -69,13 +107,17 @@ void sn_loss_softmax(struct sn_cx *cx, const struct sn_loss *s,
 {
     const int cp = sn_compute_padded(cx->compute, s->classes);
     const bool distil = teacher_logits && s->kd_weight != 0;
+    const bool alpha = distil && s->alpha_clip > 0;
     double loss = 0;
     uint32_t correct = 0;
     for (int n = 0; n < s->n; n++) {
         ptrdiff_t at = (ptrdiff_t)n * cp;
         float *dx = dlogits ? dlogits + at : NULL;
         loss += image_loss(s, logits + at, labels[n],
-                           distil ? teacher_logits + at : NULL, dx);
+                           distil && !alpha ? teacher_logits + at : NULL, dx);
+        if (alpha)
+            loss += (double)s->kd_weight *
+                    alpha_loss(s, logits + at, teacher_logits + at, dx);
         correct += argmax(logits + at, s->classes) == labels[n];
         if (dx)
             memset(dx + s->classes, 0, sizeof(float) * (cp - s->classes));

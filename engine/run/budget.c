@@ -6,6 +6,9 @@
 #include "engine/run/memory.h"
 #include "engine/run/strategy.h"
 
+/* Of the epochs, for sparsenas on a teacher: as Once-for-All's has it. */
+static const double teacher_share = 180.0 / 605;
+
 void sn_budget_make(const struct sn_spec *spec, struct sn_budget *ret)
 {
     uint64_t per =
@@ -13,10 +16,14 @@ void sn_budget_make(const struct sn_spec *spec, struct sn_budget *ret)
     ret->steps_per_epoch = per < 1 ? 1 : per;
     double n = (double)ret->steps_per_epoch;
     ret->total_steps = (uint64_t)llround(spec->epochs * n);
-    ret->warmup_steps =
-        spec->strategy == SN_STRATEGY_SPARSENAS
-            ? (uint64_t)llround(spec->sparsenas.warmup_epochs * n)
-            : 0;
+    ret->warmup_steps = ret->teacher_steps = 0;
+    if (spec->strategy != SN_STRATEGY_SPARSENAS)
+        return;
+    ret->warmup_steps = (uint64_t)llround(spec->sparsenas.warmup_epochs * n);
+    if (spec->sparsenas.trainer == SN_TRAINER_TEACHER ||
+        spec->sparsenas.warmup_trainer == SN_TRAINER_TEACHER)
+        ret->teacher_steps =
+            (uint64_t)llround(teacher_share * (double)ret->total_steps);
 }
 
 void sn_budget_space_macs(const struct sn_space *space, int in_channels,

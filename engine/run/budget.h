@@ -18,7 +18,8 @@ enum { SN_VERIFIED_A_TARGET = 4 };
 
 struct sn_budget {
     uint64_t steps_per_epoch; /* whole batches; the rest of an epoch is left */
-    uint64_t warmup_steps, total_steps; /* total includes the warm-up */
+    uint64_t teacher_steps, warmup_steps;
+    uint64_t total_steps; /* includes these two */
 };
 
 /* The spec's image counts must have been resolved. */

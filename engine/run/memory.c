@@ -74,7 +74,7 @@ static void heaviest_of_phase(const struct outline *o,
     plan_of(o, &arch, &smallest);
     if (p->draw != SN_DRAW_LARGEST)
         heaviest_path(o, p, &path);
-    bool sandwich = p->draw == SN_DRAW_SANDWICH;
+    bool sandwich = p->draw == SN_DRAW_SANDWICH || p->draw == SN_DRAW_ATTENTIVE;
     for (int i = 0; i < p->subnets; i++) {
         if (p->draw == SN_DRAW_LARGEST || (sandwich && i == 0))
             raise_to(&heaviest[i], &largest);
@@ -89,10 +89,13 @@ static void training(const struct sn_spec *spec, const struct outline *o,
 {
     struct sn_strategy_phases list;
     struct sn_plan heaviest[SN_MAX_SUBNETS] = {0};
+    int trained, drawn;
+    sn_strategy_most_subnets(spec, &trained, &drawn);
     struct sn_trainer_settings set = {
         .batch_size = spec->train.batch_size,
         .shard_size = spec->train.shard_size,
-        .max_subnets = sn_strategy_max_subnets(spec),
+        .max_subnets = trained,
+        .max_drawn = drawn,
     };
     bool teacher = false;
 

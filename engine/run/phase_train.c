@@ -9,11 +9,21 @@ static const enum sn_sampler_kind sampler_of[] = {
     [SN_DRAW_LARGEST] = SN_SAMPLE_LARGEST,
     [SN_DRAW_PATHS] = SN_SAMPLE_PATHS,
     [SN_DRAW_SANDWICH] = SN_SAMPLE_SANDWICH,
+    [SN_DRAW_ATTENTIVE] = SN_SAMPLE_SANDWICH,
+    [SN_DRAW_COUPLED] = SN_SAMPLE_COUPLED,
+    [SN_DRAW_FAIR] = SN_SAMPLE_FAIR,
 };
 static const enum sn_trainer_teach teach_of[] = {
     [SN_TEACH_NONE] = SN_TRAINER_TEACH_NONE,
     [SN_TEACH_LARGEST] = SN_TRAINER_TEACH_LARGEST,
+    [SN_TEACH_LARGEST_ALPHA] = SN_TRAINER_TEACH_LARGEST,
     [SN_TEACH_FIXED] = SN_TRAINER_TEACH_FIXED,
+};
+static const enum sn_schedule_kind schedule_of[] = {
+    [SN_RATE_COSINE] = SN_SCHEDULE_COSINE,
+    [SN_RATE_COOLED] = SN_SCHEDULE_COOLED,
+    [SN_RATE_LINEAR] = SN_SCHEDULE_LINEAR,
+    [SN_RATE_EXPONENTIAL] = SN_SCHEDULE_EXPONENTIAL,
 };
 
 /* The largest and the smallest kept are the sandwich's ends. */
@@ -44,6 +54,11 @@ static void make_sampler(const struct sn_job *job,
 {
     sn_sampler_init(ret, job->space, sampler_of[p->draw], p->subnets,
                     &p->limits);
+    ret->elastic_kernels = p->elastic_kernels;
+    if (p->candidates > 0) {
+        ret->candidates = p->candidates;
+        ret->bands = p->bands;
+    }
     if (p->in_subspace && job->state.subspace != NULL)
         narrow(job, ret);
 }
@@ -88,8 +103,7 @@ static enum sn_err one_step(struct sn_job *job,
                             struct sn_error *err)
 {
     struct sn_schedule schedule = {
-        .kind =
-            p->rate == SN_RATE_COOLED ? SN_SCHEDULE_COOLED : SN_SCHEDULE_COSINE,
+        .kind = schedule_of[p->rate],
         .rate = p->rate_scale * job->spec->train.learning_rate,
         .steps = p->steps,
         .rise = (uint64_t)(job->spec->train.warmup_share * (double)p->steps),
@@ -98,6 +112,8 @@ static enum sn_err one_step(struct sn_job *job,
         .sampler = sampler,
         .teach = teach_of[p->teach],
         .kd_ratio = job->spec->train.kd_ratio,
+        .alpha_clip = p->alpha_clip,
+        .worst = p->worst,
         .rate = sn_schedule_rate(&schedule, job->state.in_phase),
         .step = job->state.step,
     };

@@ -51,10 +51,13 @@ static enum sn_err open_compute(struct sn_job *job, struct sn_error *err)
 static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
 {
     const struct sn_spec *spec = job->spec;
+    int trained, drawn;
+    sn_strategy_most_subnets(spec, &trained, &drawn);
     struct sn_trainer_settings settings = {
         .batch_size = spec->train.batch_size,
         .shard_size = spec->train.shard_size,
-        .max_subnets = sn_strategy_max_subnets(spec),
+        .max_subnets = trained,
+        .max_drawn = drawn,
         .label_smoothing = (float)spec->train.label_smoothing,
         .momentum = (float)spec->train.momentum,
         .weight_decay = (float)spec->train.weight_decay,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/run/budget.h"
+#include "engine/run/strategy.h"
 #include "engine/search/predictor.h"
 
 const char *const sn_cost_names[SN_COST_KINDS] = {
@@ -32,8 +33,12 @@ const char *const sn_split_names[3] = {
     [SN_SPLIT_TEST] = "test",
 };
 
-static const char *const strategies[] = {"sparsenas", "ofa", NULL};
-static const char *const trainers[] = {"path", "sandwich", NULL};
+static const char *const strategies[] = {
+    "sparsenas",    "ofa",  "compofa", "bignas", "alphanet",
+    "attentivenas", "spos", "fairnas", NULL};
+static const char *const trainers[] = {"path", "sandwich", "teacher", NULL};
+static const char *const kernels[] = {"fixed", "elastic", NULL};
+static const char *const samplings[] = {"best_up", "worst_up", NULL};
 static const char *const precisions[] = {"auto", "f32", NULL};
 
 #define AT(member) \
@@ -64,17 +69,20 @@ static const struct sn_field fields[] = {
     {"/train/precision", SN_FIELD_ENUM, AT(train.precision), 0, 0,
      SN_PRECISION_AUTO, NULL, precisions, false, "arithmetic of training"},
     {"/train/learning_rate", SN_FIELD_DOUBLE, AT(train.learning_rate), 1e-6, 10,
-     0.1, NULL, NULL, false, "the highest rate of SGD"},
+     0.1, NULL, NULL, false,
+     "the highest rate of SGD; not given: the strategy's own for the batch"},
     {"/train/momentum", SN_FIELD_DOUBLE, AT(train.momentum), 0, 0.999, 0.9,
      NULL, NULL, false, "Nesterov momentum"},
     {"/train/weight_decay", SN_FIELD_DOUBLE, AT(train.weight_decay), 0, 0.1,
-     3e-5, NULL, NULL, false, "on weights alone, not on BN or biases"},
+     3e-5, NULL, NULL, false,
+     "on weights alone, not on BN or biases; not given: the strategy's own"},
     {"/train/label_smoothing", SN_FIELD_DOUBLE, AT(train.label_smoothing), 0,
      0.9, 0.1, NULL, NULL, false, "share of the target spread over classes"},
     {"/train/clip_norm", SN_FIELD_DOUBLE, AT(train.clip_norm), 0, 1e6, 0, NULL,
      NULL, false, "the gradient's norm is clipped to it; 0: not at all"},
     {"/train/clip_value", SN_FIELD_DOUBLE, AT(train.clip_value), 0, 1e6, 0,
-     NULL, NULL, false, "so is each of its values; 0: not at all"},
+     NULL, NULL, false,
+     "so is each of its values; 0: not at all; not given: the strategy's own"},
     {"/train/warmup_share", SN_FIELD_DOUBLE, AT(train.warmup_share), 0, 0.9,
      0.05, NULL, NULL, false,
      "share of a phase's steps in which the rate rises"},
@@ -97,7 +105,8 @@ static const struct sn_field fields[] = {
      "training in the full space before probing; 0: 15% of the epochs"},
     {"/sparsenas/warmup_trainer", SN_FIELD_ENUM, AT(sparsenas.warmup_trainer),
      0, 0, SN_TRAINER_PATH, NULL, trainers, false,
-     "uniform single paths or the sandwich, before the filter"},
+     "uniform single paths, the sandwich, or paths with a teacher, before the "
+     "filter"},
     {"/sparsenas/trainer", SN_FIELD_ENUM, AT(sparsenas.trainer), 0, 0,
      SN_TRAINER_PATH, NULL, trainers, false, "the same, after the filter"},
     {"/sparsenas/probes", SN_FIELD_INT, AT(sparsenas.probes), 0, 10000, 0, NULL,
@@ -122,6 +131,19 @@ static const struct sn_field fields[] = {
      NULL, false, "how often it probes and filters, at even distances"},
     {"/sparsenas/exploration", SN_FIELD_DOUBLE, AT(sparsenas.exploration), 0, 1,
      0.1, NULL, NULL, false, "share of paths still drawn from the whole space"},
+
+    {"/compofa/kernels", SN_FIELD_ENUM, AT(compofa.kernels), 0, 0,
+     SN_KERNELS_FIXED, NULL, kernels, false,
+     "kernels of the coupled space: fixed by stage, or elastic"},
+    {"/alphanet/clip", SN_FIELD_DOUBLE, AT(alphanet.clip), 1, 1000, 5, NULL,
+     NULL, false, "importance weights of alpha-divergences are clipped to it"},
+    {"/attentivenas/sampling", SN_FIELD_ENUM, AT(attentivenas.sampling), 0, 0,
+     SN_SAMPLING_BEST_UP, NULL, samplings, false,
+     "the best or the worst of the candidates is trained"},
+    {"/attentivenas/candidates", SN_FIELD_INT, AT(attentivenas.candidates), 2,
+     4, 3, NULL, NULL, false, "paths that a place of the sandwich has"},
+    {"/attentivenas/bands", SN_FIELD_INT, AT(attentivenas.bands), 1, 64, 16,
+     NULL, NULL, false, "MAC bands, of which a place's candidates share one"},
 
     {"/search/device", SN_FIELD_STRING, AT(search.device), 1, SN_NAME_MAX - 1,
      0, "host", NULL, false, "what latencies belong to"},
@@ -151,6 +173,20 @@ const struct sn_field *sn_spec_fields(size_t *ret_n)
 {
     *ret_n = sizeof fields / sizeof fields[0];
     return fields;
+}
+
+_Static_assert(sizeof fields / sizeof fields[0] <=
+                   8 * sizeof((struct sn_spec *)0)->given,
+               "a bit a field");
+
+void sn_spec_give(struct sn_spec *spec, size_t field)
+{
+    spec->given[field / 64] |= UINT64_C(1) << field % 64;
+}
+
+bool sn_spec_is_given(const struct sn_spec *spec, size_t field)
+{
+    return (spec->given[field / 64] >> field % 64 & 1) != 0;
 }
 
 void sn_spec_defaults(struct sn_spec *ret)
@@ -267,11 +303,6 @@ static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
             s->sparsenas.warmup_epochs =
                 floor_epochs < s->epochs / 2 ? floor_epochs : s->epochs / 2;
     }
-    if (s->strategy == SN_STRATEGY_SPARSENAS &&
-        s->sparsenas.warmup_epochs >= s->epochs)
-        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/warmup_epochs",
-                           "a warm-up of %g epochs leaves nothing of %g",
-                           s->sparsenas.warmup_epochs, s->epochs);
     sn_budget_make(s, &b);
     if (b.total_steps < 2)
         return sn_error_at(err, SN_ERR_RANGE, "/epochs",
@@ -279,6 +310,12 @@ static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
                            "%d images",
                            s->epochs, s->train.train_limit,
                            s->train.batch_size);
+    if (s->strategy == SN_STRATEGY_SPARSENAS &&
+        b.teacher_steps + b.warmup_steps >= b.total_steps)
+        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/warmup_epochs",
+                           "a warm-up of %g epochs leaves nothing of %g%s",
+                           s->sparsenas.warmup_epochs, s->epochs,
+                           b.teacher_steps > 0 ? " and the teacher's" : "");
     return SN_OK;
 }
 
@@ -326,13 +363,16 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
     if (s.train.workers == 0)
         s.train.workers = usable_cpus();
     s.train.precision = SN_PRECISION_F32; /* what `auto` means so far */
-    if ((rc = resolve_images(&s, data, err)) != SN_OK ||
+    sn_strategy_defaults(&s);
+    if ((rc = sn_strategy_check(&s, space, err)) != SN_OK ||
+        (rc = resolve_images(&s, data, err)) != SN_OK ||
         (rc = resolve_subspace(&s, space, err)) != SN_OK ||
         (rc = resolve_epochs(&s, err)) != SN_OK)
         return rc;
     sn_budget_resolve_counts(&s, space, data);
     if ((rc = check_counts(&s, space, err)) != SN_OK)
         return rc;
+    memset(s.given, 0xff, sizeof s.given); /* all is decided */
     *spec = s;
     return SN_OK;
 }

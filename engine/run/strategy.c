@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/train/sampler.h"
+
 static struct sn_strategy_phase *add(struct sn_strategy_phases *list,
                                      enum sn_phase_kind kind, const char *name)
 {
@@ -16,10 +18,18 @@ static struct sn_strategy_phase *add(struct sn_strategy_phases *list,
 
 static void draw_as(struct sn_strategy_phase *p, int32_t trainer)
 {
-    bool sandwich = trainer == SN_TRAINER_SANDWICH;
-    p->draw = sandwich ? SN_DRAW_SANDWICH : SN_DRAW_PATHS;
-    p->subnets = sandwich ? 4 : 1;
-    p->teach = sandwich ? SN_TEACH_LARGEST : SN_TEACH_NONE;
+    static const struct {
+        enum sn_draw draw;
+        int subnets;
+        enum sn_teach teach;
+    } of[] = {
+        [SN_TRAINER_PATH] = {SN_DRAW_PATHS, 1, SN_TEACH_NONE},
+        [SN_TRAINER_SANDWICH] = {SN_DRAW_SANDWICH, 4, SN_TEACH_LARGEST},
+        [SN_TRAINER_TEACHER] = {SN_DRAW_PATHS, 1, SN_TEACH_FIXED},
+    };
+    p->draw = of[trainer].draw;
+    p->subnets = of[trainer].subnets;
+    p->teach = of[trainer].teach;
 }
 
 /* ---- sparsenas ---- */
@@ -37,7 +47,17 @@ static void sparsenas_phases(const struct sn_spec *spec,
     sn_budget_make(spec, &b);
     sn_limits_all(space, &all);
 
-    struct sn_strategy_phase *p = add(list, SN_PHASE_WARMUP, "warmup");
+    struct sn_strategy_phase *p;
+    if (b.teacher_steps > 0) {
+        p = add(list, SN_PHASE_TRAIN, "teacher");
+        p->draw = SN_DRAW_LARGEST;
+        p->subnets = 1;
+        p->steps = b.teacher_steps;
+        p->rate_scale = 1;
+        p->limits = all;
+        p->keep_teacher = true;
+    }
+    p = add(list, SN_PHASE_WARMUP, "warmup");
     draw_as(p, spec->sparsenas.warmup_trainer);
     p->steps = b.warmup_steps;
     p->rate = SN_RATE_COOLED;
@@ -45,7 +65,7 @@ static void sparsenas_phases(const struct sn_spec *spec,
     p->limits = all;
 
     int rounds = spec->sparsenas.rounds;
-    uint64_t left = b.total_steps - b.warmup_steps;
+    uint64_t left = b.total_steps - b.teacher_steps - b.warmup_steps;
     for (int r = 0; r < rounds; r++) {
         add(list, SN_PHASE_PROBE, "probe")->round = r;
         add(list, SN_PHASE_FIT, "fit")->round = r;
@@ -62,27 +82,173 @@ static void sparsenas_phases(const struct sn_spec *spec,
     }
 }
 
-/* ---- ofa: Once-for-All's progressive shrinking ---- */
+/* ---- strategies that are tables ---- */
 
 enum dimension { KERNEL, DEPTH, EXPAND };
 
-/* `kept`: how many of the largest choices of each dimension are open. Rates are
- * its own for 2,048 images a step, over the teacher's 2.6. */
-static const struct {
+/* A phase of a table. `kept`: how many of the largest choices of each dimension
+ * are open. Rates are the paper's own over its highest. */
+struct row {
     const char *name;
-    double epochs;
+    double share; /* of the epochs, over the sum of the rows' */
     enum sn_draw draw;
-    int subnets;
+    int subnets; /* 0: as many as a fair step has */
+    enum sn_teach teach;
+    enum sn_rate rate;
     double rate_scale;
     uint8_t kept[3];   /* kernel, depth, expand; 0: all */
     uint8_t sort_kept; /* 0: no sort; else widths trained so far */
-} ofa_table[] = {
-    {"teacher", 180, SN_DRAW_LARGEST, 1, 1, {1, 1, 1}, 0},
-    {"elastic kernel", 125, SN_DRAW_PATHS, 1, 0.96 / 2.6, {0, 1, 1}, 0},
-    {"elastic depth 1", 25, SN_DRAW_PATHS, 2, 0.08 / 2.6, {0, 2, 1}, 0},
-    {"elastic depth 2", 125, SN_DRAW_PATHS, 2, 0.24 / 2.6, {0, 0, 1}, 0},
-    {"elastic expand 1", 25, SN_DRAW_PATHS, 4, 0.08 / 2.6, {0, 0, 2}, 1},
-    {"elastic expand 2", 125, SN_DRAW_PATHS, 4, 0.24 / 2.6, {0, 0, 0}, 2},
+};
+
+/* Cai et al., "Once-for-All", ICLR 2020: progressive shrinking; shares are its
+ * epochs, rates its own for 2,048 images a step, over the teacher's 2.6. */
+static const struct row ofa_rows[] = {
+    {"teacher",
+     180,
+     SN_DRAW_LARGEST,
+     1,
+     SN_TEACH_NONE,
+     SN_RATE_COSINE,
+     1,
+     {1, 1, 1},
+     0},
+    {"elastic kernel",
+     125,
+     SN_DRAW_PATHS,
+     1,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.96 / 2.6,
+     {0, 1, 1},
+     0},
+    {"elastic depth 1",
+     25,
+     SN_DRAW_PATHS,
+     2,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.08 / 2.6,
+     {0, 2, 1},
+     0},
+    {"elastic depth 2",
+     125,
+     SN_DRAW_PATHS,
+     2,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.24 / 2.6,
+     {0, 0, 1},
+     0},
+    {"elastic expand 1",
+     25,
+     SN_DRAW_PATHS,
+     4,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.08 / 2.6,
+     {0, 0, 2},
+     1},
+    {"elastic expand 2",
+     125,
+     SN_DRAW_PATHS,
+     4,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.24 / 2.6,
+     {0, 0, 0},
+     2},
+};
+/* Sahni et al., "CompOFA", ICLR 2021: its teacher, then the coupled space at
+ * once; channels are sorted before each of its two phases. */
+static const struct row compofa_rows[] = {
+    {"teacher",
+     180,
+     SN_DRAW_LARGEST,
+     1,
+     SN_TEACH_NONE,
+     SN_RATE_COSINE,
+     1,
+     {1, 1, 1},
+     0},
+    {"coupled 1",
+     25,
+     SN_DRAW_COUPLED,
+     4,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.08 / 2.6,
+     {0, 0, 0},
+     1},
+    {"coupled 2",
+     125,
+     SN_DRAW_COUPLED,
+     4,
+     SN_TEACH_FIXED,
+     SN_RATE_COSINE,
+     0.24 / 2.6,
+     {0, 0, 0},
+     3},
+};
+/* Yu et al., "BigNAS", ECCV 2020: the sandwich with in-place distillation. */
+static const struct row bignas_rows[] = {
+    {"sandwich",
+     1,
+     SN_DRAW_SANDWICH,
+     4,
+     SN_TEACH_LARGEST,
+     SN_RATE_EXPONENTIAL,
+     1,
+     {0, 0, 0},
+     0},
+};
+/* Wang et al., "AlphaNet", ICML 2021: the same with alpha-divergences. */
+static const struct row alphanet_rows[] = {
+    {"sandwich",
+     1,
+     SN_DRAW_SANDWICH,
+     4,
+     SN_TEACH_LARGEST_ALPHA,
+     SN_RATE_COSINE,
+     1,
+     {0, 0, 0},
+     0},
+};
+/* Wang et al., "AttentiveNAS", CVPR 2021: a place between the sandwich's ends
+ * goes to the best, or the worst, of some candidates of a MAC band. */
+static const struct row attentivenas_rows[] = {
+    {"attentive sandwich",
+     1,
+     SN_DRAW_ATTENTIVE,
+     4,
+     SN_TEACH_LARGEST,
+     SN_RATE_COSINE,
+     1,
+     {0, 0, 0},
+     0},
+};
+/* Guo et al., "Single Path One-Shot", ECCV 2020. */
+static const struct row spos_rows[] = {
+    {"single paths",
+     1,
+     SN_DRAW_PATHS,
+     1,
+     SN_TEACH_NONE,
+     SN_RATE_LINEAR,
+     1,
+     {0, 0, 0},
+     0},
+};
+/* Chu et al., "FairNAS", ICCV 2021: strict fairness. */
+static const struct row fairnas_rows[] = {
+    {"fair paths",
+     1,
+     SN_DRAW_FAIR,
+     0,
+     SN_TEACH_NONE,
+     SN_RATE_COSINE,
+     1,
+     {0, 0, 0},
+     0},
 };
 
 /* The `kept` largest of the choices (0: all). */
@@ -97,59 +263,148 @@ static struct sn_choices largest_of(const struct sn_choices *all, uint8_t kept)
     return ret;
 }
 
-static void ofa_phases(const struct sn_spec *spec, const struct sn_space *space,
-                       struct sn_strategy_phases *list)
+static void fill_phase(const struct sn_spec *spec, const struct sn_space *space,
+                       const struct row *row, struct sn_strategy_phase *p)
 {
-    enum { N = sizeof ofa_table / sizeof ofa_table[0] };
+    p->draw = row->draw;
+    p->subnets = row->subnets > 0 ? row->subnets : sn_sampler_fair_paths(space);
+    p->teach = row->teach;
+    p->rate = row->rate;
+    p->rate_scale = row->rate_scale;
+    for (int s = 0; s < space->n_stages; s++) {
+        const struct sn_stage *st = &space->stage[s];
+        p->limits.kernel[s] = largest_of(&st->kernel, row->kept[KERNEL]);
+        p->limits.depth[s] = largest_of(&st->depth, row->kept[DEPTH]);
+        p->limits.expand[s] = largest_of(&st->expand, row->kept[EXPAND]);
+    }
+    p->limits.widest = row->kept[EXPAND] == 1;
+    p->sort = row->sort_kept > 0;
+    if (p->sort)
+        p->sort_bands = largest_of(&space->stage[0].expand, row->sort_kept);
+    if (row->draw == SN_DRAW_COUPLED)
+        p->elastic_kernels = spec->compofa.kernels == SN_KERNELS_ELASTIC;
+    if (row->draw == SN_DRAW_ATTENTIVE) {
+        p->candidates = spec->attentivenas.candidates;
+        p->bands = spec->attentivenas.bands;
+        p->worst = spec->attentivenas.sampling == SN_SAMPLING_WORST_UP;
+    }
+    if (row->teach == SN_TEACH_LARGEST_ALPHA)
+        p->alpha_clip = spec->alphanet.clip;
+}
+
+static void table_phases(const struct sn_spec *spec,
+                         const struct sn_space *space, const struct row *rows,
+                         int n, struct sn_strategy_phases *list)
+{
     struct sn_budget b;
     double sum = 0, done = 0;
     uint64_t at = 0;
 
     sn_budget_make(spec, &b);
-    for (int i = 0; i < N; i++)
-        sum += ofa_table[i].epochs;
-    for (int i = 0; i < N; i++) {
-        struct sn_strategy_phase *p =
-            add(list, SN_PHASE_TRAIN, ofa_table[i].name);
-        done += ofa_table[i].epochs;
+    for (int i = 0; i < n; i++)
+        sum += rows[i].share;
+    for (int i = 0; i < n; i++) {
+        struct sn_strategy_phase *p = add(list, SN_PHASE_TRAIN, rows[i].name);
+        done += rows[i].share;
         uint64_t end = (uint64_t)llround((double)b.total_steps * done / sum);
         p->steps = end - at;
         at = end;
-        p->draw = ofa_table[i].draw;
-        p->subnets = ofa_table[i].subnets;
-        p->teach = i == 0 ? SN_TEACH_NONE : SN_TEACH_FIXED;
-        p->rate = SN_RATE_COSINE;
-        p->rate_scale = ofa_table[i].rate_scale;
-        p->keep_teacher = i == 0;
-        for (int s = 0; s < space->n_stages; s++) {
-            const struct sn_stage *st = &space->stage[s];
-            const uint8_t *kept = ofa_table[i].kept;
-            p->limits.kernel[s] = largest_of(&st->kernel, kept[KERNEL]);
-            p->limits.depth[s] = largest_of(&st->depth, kept[DEPTH]);
-            p->limits.expand[s] = largest_of(&st->expand, kept[EXPAND]);
-        }
-        p->limits.widest = ofa_table[i].kept[EXPAND] == 1;
-        p->sort = ofa_table[i].sort_kept > 0;
-        if (p->sort)
-            p->sort_bands =
-                largest_of(&space->stage[0].expand, ofa_table[i].sort_kept);
+        fill_phase(spec, space, &rows[i], p);
+        p->keep_teacher = rows[i].draw == SN_DRAW_LARGEST;
     }
 }
 
-typedef void (*phases_fn)(const struct sn_spec *spec,
-                          const struct sn_space *space,
-                          struct sn_strategy_phases *list);
-static const phases_fn strategy_table[] = {
-    [SN_STRATEGY_SPARSENAS] = sparsenas_phases,
-    [SN_STRATEGY_OFA] = ofa_phases,
+/* ---- all strategies ---- */
+
+/* What a strategy's paper sets otherwise than our defaults do. */
+struct own {
+    const char *pointer;
+    double value;
+    bool per_256; /* for 256 images a step: scaled with the batch */
 };
+static const struct own sparsenas_own[] = {{0}};
+static const struct own ofa_own[] = {{"/train/learning_rate", 2.6 / 8, true},
+                                     {0}};
+/* Rates, decay and clipping of the sandwich are those of AttentiveNAS' and
+ * AlphaNet's SGD: BigNAS' own are for RMSProp. */
+static const struct own sandwich_own[] = {{"/train/learning_rate", 0.1, true},
+                                          {"/train/weight_decay", 1e-5, false},
+                                          {"/train/clip_value", 1, false},
+                                          {0}};
+static const struct own spos_own[] = {{"/train/learning_rate", 0.125, true},
+                                      {"/train/weight_decay", 4e-5, false},
+                                      {0}};
+static const struct own fairnas_own[] = {{"/train/learning_rate", 0.045, true},
+                                         {"/train/weight_decay", 4e-5, false},
+                                         {0}};
+
+#define ROWS(table) table, (int)(sizeof table / sizeof table[0])
+
+/* Rows NULL: sparsenas, whose phases hang on its settings. */
+static const struct {
+    const struct row *rows;
+    int n;
+    const struct own *own;
+} strategy_table[] = {
+    [SN_STRATEGY_SPARSENAS] = {NULL, 0, sparsenas_own},
+    [SN_STRATEGY_OFA] = {ROWS(ofa_rows), ofa_own},
+    [SN_STRATEGY_COMPOFA] = {ROWS(compofa_rows), ofa_own},
+    [SN_STRATEGY_BIGNAS] = {ROWS(bignas_rows), sandwich_own},
+    [SN_STRATEGY_ALPHANET] = {ROWS(alphanet_rows), sandwich_own},
+    [SN_STRATEGY_ATTENTIVENAS] = {ROWS(attentivenas_rows), sandwich_own},
+    [SN_STRATEGY_SPOS] = {ROWS(spos_rows), spos_own},
+    [SN_STRATEGY_FAIRNAS] = {ROWS(fairnas_rows), fairnas_own},
+};
+
+void sn_strategy_defaults(struct sn_spec *spec)
+{
+    size_t n;
+    const struct sn_field *fields = sn_spec_fields(&n);
+    for (const struct own *own = strategy_table[spec->strategy].own;
+         own->pointer != NULL; own++)
+        for (size_t i = 0; i < n; i++) {
+            if (strcmp(fields[i].pointer, own->pointer) != 0)
+                continue;
+            char *base = (char *)spec;
+            double *value = (double *)(void *)(base + fields[i].offset);
+            double batch = own->per_256 ? spec->train.batch_size / 256.0 : 1;
+            if (!sn_spec_is_given(spec, i) && *value == fields[i].initial)
+                *value = fmin(own->value * batch, fields[i].max);
+        }
+}
+
+enum sn_err sn_strategy_check(const struct sn_spec *spec,
+                              const struct sn_space *space,
+                              struct sn_error *err)
+{
+    if (spec->strategy == SN_STRATEGY_FAIRNAS &&
+        sn_sampler_fair_paths(space) == 0)
+        return sn_error_at(err, SN_ERR_INVALID, "/strategy",
+                           "fairnas takes every choice of a block in turn: all "
+                           "blocks of space %s must have as many, %d at most",
+                           space->name, (int)SN_MAX_SUBNETS);
+    for (int s = 0;
+         spec->strategy == SN_STRATEGY_COMPOFA && s < space->n_stages; s++)
+        if (space->stage[s].depth.n != space->stage[s].expand.n)
+            return sn_error_at(err, SN_ERR_INVALID, "/strategy",
+                               "compofa couples depth and expand, of which "
+                               "stage %d of space %s has %d and %d choices",
+                               s, space->name, space->stage[s].depth.n,
+                               space->stage[s].expand.n);
+    return SN_OK;
+}
 
 void sn_strategy_phases(const struct sn_spec *spec,
                         struct sn_strategy_phases *ret)
 {
     ret->n = 0;
     add(ret, SN_PHASE_PREPARE, "prepare");
-    strategy_table[spec->strategy](spec, sn_space_find(spec->space), ret);
+    const struct sn_space *space = sn_space_find(spec->space);
+    if (strategy_table[spec->strategy].rows != NULL)
+        table_phases(spec, space, strategy_table[spec->strategy].rows,
+                     strategy_table[spec->strategy].n, ret);
+    else
+        sparsenas_phases(spec, space, ret);
     add(ret, SN_PHASE_EVALUATE, "evaluate");
     add(ret, SN_PHASE_SEARCH, "search");
 }
@@ -187,24 +442,31 @@ double sn_strategy_image_macs(const struct sn_strategy_phase *p,
     case SN_DRAW_LARGEST:
         return 3 * macs->largest;
     case SN_DRAW_PATHS:
+    case SN_DRAW_COUPLED:
+    case SN_DRAW_FAIR:
         return 3 * macs->mean * p->subnets +
                (p->teach == SN_TEACH_FIXED ? macs->largest : 0);
     case SN_DRAW_SANDWICH:
-        return 3 *
-               (macs->largest + macs->smallest + macs->mean * (p->subnets - 2));
+    case SN_DRAW_ATTENTIVE:
+        return 3 * (macs->largest + macs->smallest) +
+               (3 + p->candidates) * macs->mean * (p->subnets - 2);
     case SN_DRAW_NONE:
         break;
     }
     return 0;
 }
 
-int sn_strategy_max_subnets(const struct sn_spec *spec)
+void sn_strategy_most_subnets(const struct sn_spec *spec, int *ret_trained,
+                              int *ret_drawn)
 {
     struct sn_strategy_phases list;
-    int most = 1;
+    *ret_trained = *ret_drawn = 1;
     sn_strategy_phases(spec, &list);
-    for (int i = 0; i < list.n; i++)
-        if (list.phase[i].subnets > most)
-            most = list.phase[i].subnets;
-    return most;
+    for (int i = 0; i < list.n; i++) {
+        const struct sn_strategy_phase *p = &list.phase[i];
+        int drawn = p->candidates > 0 ? 2 + p->candidates * (p->subnets - 2)
+                                      : p->subnets;
+        *ret_trained = p->subnets > *ret_trained ? p->subnets : *ret_trained;
+        *ret_drawn = drawn > *ret_drawn ? drawn : *ret_drawn;
+    }
 }

@@ -13,18 +13,24 @@
 /* What a training step draws. */
 enum sn_draw {
     SN_DRAW_NONE,
-    SN_DRAW_LARGEST,  /* the largest network alone: a teacher */
-    SN_DRAW_PATHS,    /* `subnets` uniform paths within the limits */
-    SN_DRAW_SANDWICH, /* largest, smallest, subnets - 2 random */
+    SN_DRAW_LARGEST,   /* the largest network alone: a teacher */
+    SN_DRAW_PATHS,     /* `subnets` uniform paths within the limits */
+    SN_DRAW_SANDWICH,  /* largest, smallest, subnets - 2 random */
+    SN_DRAW_COUPLED,   /* `subnets` of the coupled space */
+    SN_DRAW_ATTENTIVE, /* the sandwich, its random ones of candidates */
+    SN_DRAW_FAIR,      /* every choice of every block once */
 };
 enum sn_teach {
     SN_TEACH_NONE,
-    SN_TEACH_LARGEST, /* in place: the sandwich's largest */
-    SN_TEACH_FIXED,   /* the weights as they were when the teacher ended */
+    SN_TEACH_LARGEST,       /* in place: the sandwich's largest */
+    SN_TEACH_LARGEST_ALPHA, /* the same, by alpha-divergences */
+    SN_TEACH_FIXED, /* the weights as they were when the teacher ended */
 };
 enum sn_rate {
-    SN_RATE_COSINE, /* rises linearly, falls along a cosine to zero */
-    SN_RATE_COOLED, /* rises, holds, falls to zero over its last fifth */
+    SN_RATE_COSINE,      /* rises linearly, falls along a cosine to zero */
+    SN_RATE_COOLED,      /* rises, holds, falls to zero over its last fifth */
+    SN_RATE_LINEAR,      /* rises and falls linearly */
+    SN_RATE_EXPONENTIAL, /* rises, falls to a twentieth, holds */
 };
 
 struct sn_strategy_phase {
@@ -36,7 +42,11 @@ struct sn_strategy_phase {
     int subnets;
     enum sn_teach teach;
     enum sn_rate rate;
-    double rate_scale; /* of the spec's learning rate */
+    double rate_scale;     /* of the spec's learning rate */
+    double alpha_clip;     /* of SN_TEACH_LARGEST_ALPHA */
+    int candidates, bands; /* of SN_DRAW_ATTENTIVE ... */
+    bool worst;            /* ... the worst of them, not the best */
+    bool elastic_kernels;  /* of SN_DRAW_COUPLED */
     struct sn_limits limits;
     bool in_subspace; /* draw from what the filter kept, if it did */
     bool sort;        /* sort channels by importance on entering */
@@ -64,7 +74,16 @@ bool sn_strategy_insert_retry(struct sn_strategy_phases *list, int at);
  * trained, 1 x for a teacher), on average over the whole space. */
 double sn_strategy_image_macs(const struct sn_strategy_phase *phase,
                               const struct sn_space_macs *macs);
-/* The most sub-networks any step of it trains. */
-int sn_strategy_max_subnets(const struct sn_spec *spec);
+/* The most sub-networks that any step of it trains, and draws. */
+void sn_strategy_most_subnets(const struct sn_spec *spec, int *ret_trained,
+                              int *ret_drawn);
+
+/* Settings that the user left alone become the strategy's own, those of its
+ * paper; learning rates are scaled with the batch. */
+void sn_strategy_defaults(struct sn_spec *spec);
+/* Refuses a space that the strategy cannot train. */
+enum sn_err sn_strategy_check(const struct sn_spec *spec,
+                              const struct sn_space *space,
+                              struct sn_error *err);
 
 #endif

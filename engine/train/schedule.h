@@ -8,6 +8,11 @@ enum sn_schedule_kind {
     SN_SCHEDULE_COSINE, /* linear rise, then a cosine to zero */
     SN_SCHEDULE_COOLED, /* linear rise, hold, linear fall to zero over the last
                            fifth: probing at a constant rate ranks nothing */
+    SN_SCHEDULE_LINEAR, /* linear rise, linear fall to zero */
+    /* linear rise, then exponentially down to 5% of the rate, which holds from
+     * 65% of the steps on (Yu et al., "BigNAS", ECCV 2020, section 3.3: 0.97
+     * every 2.4 of 360 epochs, constant at 5%) */
+    SN_SCHEDULE_EXPONENTIAL
 };
 
 struct sn_schedule {

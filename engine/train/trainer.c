@@ -50,7 +50,8 @@ struct sn_trainer {
     /* the step that runs: read by the tasks */
     struct sn_trainer_step now;
     struct sn_arch arch[SN_MAX_SUBNETS];
-    int n_subs;
+    int n_drawn, n_subs;
+    double candidate_macs;
     int first_sub;          /* of the pass that runs */
     int first_shard, n_now; /* the wave that runs */
     float gradient_scale;
@@ -167,7 +168,7 @@ static enum sn_err allocate(struct sn_trainer *t, struct sn_error *err)
     for (int w = 0; w < workers && rc == SN_OK; w++)
         rc = sn_workspace_new(t->net, t->set.shard_size, t->set.shard_size,
                               &t->ws[w], err);
-    for (int i = 0; i < t->set.max_subnets && rc == SN_OK; i++)
+    for (int i = 0; i < t->set.max_drawn && rc == SN_OK; i++)
         rc = sn_subnet_new(t->net, &t->sub[i], err);
     if (rc == SN_OK)
         lay_out(t);
@@ -184,6 +185,7 @@ enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
         settings->batch_size % settings->shard_size != 0 ||
         settings->batch_size < 1 || settings->max_subnets < 1 ||
         settings->max_subnets > SN_MAX_SUBNETS ||
+        settings->max_drawn > SN_MAX_SUBNETS ||
         (uint32_t)settings->batch_size > images)
         return sn_error_set(err, SN_ERR_INVALID,
                             "batches of %d in shards of %d do not suit %u "
@@ -193,6 +195,8 @@ enum sn_err sn_trainer_new(struct sn_pool *pool, struct sn_supernet *net,
     if (t == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for the trainer");
     t->set = *settings;
+    if (t->set.max_drawn < t->set.max_subnets)
+        t->set.max_drawn = t->set.max_subnets;
     t->pool = pool;
     t->net = net;
     t->view = view;
@@ -288,7 +292,7 @@ static void load_shard(struct sn_trainer *t, uint32_t s)
 static void task_prepare(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 {
     struct sn_trainer *t = arg;
-    uint32_t shards = (uint32_t)t->n_now, subs = (uint32_t)t->n_subs;
+    uint32_t shards = (uint32_t)t->n_now, subs = (uint32_t)t->n_drawn;
     if (task < shards)
         load_shard(t, task);
     else if (task < shards + subs)
@@ -319,9 +323,35 @@ static const float *targets(const struct sn_trainer *t, int i, int s,
     if (t->now.teach == SN_TRAINER_TEACH_LARGEST && i > 0) {
         loss->label_weight = 0;
         loss->kd_weight = 1;
+        loss->alpha_clip = (float)t->now.alpha_clip;
         return t->pair[s].logits; /* sub-network 0, the same shard */
     }
     return NULL;
+}
+
+static struct sn_loss labels_loss(const struct sn_trainer *t)
+{
+    return (struct sn_loss){
+        .n = t->set.shard_size,
+        .classes = sn_supernet_classes(t->net),
+        .smoothing = t->set.label_smoothing,
+        .label_weight = 1,
+        .grad_scale = 1.0f / (float)t->set.batch_size,
+    };
+}
+
+static void task_candidate(void *arg, uint32_t task, int worker,
+                           struct sn_cx *cx)
+{
+    struct sn_trainer *t = arg;
+    struct sn_loss loss = labels_loss(t);
+    struct pair *p = &t->pair[task];
+    struct shard *shard = &t->shard[(int)task % t->n_now];
+
+    sn_subnet_forward(t->sub[t->first_sub + (int)task / t->n_now], cx,
+                      t->ws[worker], shard->images, loss.n, p->logits);
+    sn_loss_softmax(cx, &loss, p->logits, shard->labels, NULL, NULL, &p->loss,
+                    &p->correct);
 }
 
 static void task_pair(void *arg, uint32_t task, int worker, struct sn_cx *cx)
@@ -331,12 +361,7 @@ static void task_pair(void *arg, uint32_t task, int worker, struct sn_cx *cx)
     int s = (int)task % t->n_now;
     struct pair *p = &t->pair[i * t->n_now + s];
     struct shard *shard = &t->shard[s];
-    struct sn_loss loss = {
-        .n = t->set.shard_size,
-        .classes = sn_supernet_classes(t->net),
-        .smoothing = t->set.label_smoothing,
-        .grad_scale = 1.0f / (float)t->set.batch_size,
-    };
+    struct sn_loss loss = labels_loss(t);
     const float *teacher = targets(t, i, s, &loss);
 
     sn_subnet_forward_train(t->sub[i], cx, t->ws[worker], shard->images, loss.n,
@@ -435,6 +460,53 @@ static enum sn_err run_pairs(struct sn_trainer *t, struct sn_error *err)
     return sn_pool_run(t->pool, (subs - 1) * shards, task_pair, t, err);
 }
 
+/* ---- candidates ---- */
+
+/* Which of the n candidates whose losses are in the pairs is taken. */
+static int taken_candidate(const struct sn_trainer *t, int n)
+{
+    double best = 0;
+    int taken = 0;
+    for (int k = 0; k < n; k++) {
+        double loss = 0;
+        for (int s = 0; s < t->n_now; s++)
+            loss += t->pair[k * t->n_now + s].loss;
+        if (k == 0 || (t->now.worst ? loss > best : loss < best)) {
+            best = loss;
+            taken = k;
+        }
+    }
+    return taken;
+}
+
+/* The candidates of each place behind the sandwich's ends lie side by side; the
+ * taken ones move up to the front. A place they leave is behind theirs always:
+ *
+ *   largest smallest | a0 a1 a2 | b0 b1 b2   ->   largest smallest a1 b0 ...
+ */
+static enum sn_err take_candidates(struct sn_trainer *t, struct sn_error *err)
+{
+    const int n = t->now.sampler->candidates, ends = 2;
+    struct sn_cost cost;
+    enum sn_err rc = SN_OK;
+
+    t->n_subs = ends;
+    for (int at = ends; at + n <= t->n_drawn && rc == SN_OK; at += n) {
+        t->first_sub = at;
+        rc = sn_pool_run(t->pool, (uint32_t)(n * t->n_now), task_candidate, t,
+                         err);
+        for (int k = 0; k < n; k++) {
+            sn_plan_cost(sn_subnet_plan(t->sub[at + k]), &cost);
+            t->candidate_macs += cost.macs * t->n_now * t->set.shard_size;
+        }
+        int taken = at + taken_candidate(t, n);
+        struct sn_subnet *sub = t->sub[taken];
+        t->sub[taken] = t->sub[t->n_subs];
+        t->sub[t->n_subs++] = sub;
+    }
+    return rc;
+}
+
 /* One wave of shards: up to the gradients of its pairs. */
 static enum sn_err run_wave(struct sn_trainer *t, struct sn_error *err)
 {
@@ -444,9 +516,11 @@ static enum sn_err run_wave(struct sn_trainer *t, struct sn_error *err)
     enum sn_err rc;
 
     if (binds)
-        tasks += (uint32_t)t->n_subs + (fixed && !t->teacher_bound);
+        tasks += (uint32_t)t->n_drawn + (fixed && !t->teacher_bound);
     rc = sn_pool_run(t->pool, tasks, task_prepare, t, err);
     t->teacher_bound |= fixed;
+    if (rc == SN_OK && binds && t->now.sampler->candidates > 1)
+        rc = take_candidates(t, err);
     if (rc == SN_OK && fixed)
         rc = sn_pool_run(t->pool, (uint32_t)t->n_now, task_teacher, t, err);
     if (rc == SN_OK)
@@ -492,7 +566,7 @@ static float clipped_scale(const struct sn_trainer *t)
 static void sum_up(const struct sn_trainer *t, double loss, double correct,
                    struct sn_trainer_result *ret)
 {
-    double macs = 0;
+    double macs = t->candidate_macs;
     double images = t->set.batch_size;
     struct sn_cost cost;
 
@@ -522,15 +596,18 @@ enum sn_err sn_trainer_step(struct sn_trainer *t,
         return sn_error_set(err, SN_ERR_INTERNAL, "there is no teacher");
     t->now = *step;
     find_batch(t, step->step);
-    t->n_subs =
+    t->n_drawn =
         sn_sampler_draw(step->sampler, t->set.seed, step->step, t->arch);
+    t->n_subs = t->n_drawn;
+    t->candidate_macs = 0;
     /* a step has one resolution: its images are shared */
-    for (int i = 0; i < t->n_subs; i++)
+    for (int i = 0; i < t->n_drawn; i++)
         t->arch[i].resolution = sn_supernet_space(t->net)->resolution;
-    if (t->n_subs > t->set.max_subnets)
+    if (t->n_drawn > t->set.max_drawn ||
+        (step->sampler->candidates == 1 && t->n_drawn > t->set.max_subnets))
         return sn_error_set(err, SN_ERR_INTERNAL,
                             "%d sub-networks a step, prepared for %d",
-                            t->n_subs, t->set.max_subnets);
+                            t->n_drawn, t->set.max_drawn);
 
     rc = run_batch(t, &loss, &correct, err);
     if (rc != SN_OK)

@@ -2,6 +2,7 @@
  * reduction in shard order, update.
  *
  *   load shards, bind sub-networks        n_shards + n_subs (+ 1) tasks
+ *   choose among candidates               their n x n_shards tasks a place
  *   teacher, or the sandwich's largest    n_shards tasks
  *   forward, loss, backward               n_subs x n_shards tasks
  *   reduce and update                     one task a part of the weights
@@ -25,7 +26,8 @@ struct sn_trainer;
 
 struct sn_trainer_settings {
     int batch_size, shard_size; /* batch_size is a multiple of shard_size */
-    int max_subnets;
+    int max_subnets;            /* trained a step */
+    int max_drawn; /* drawn a step: more, where candidates are; 0: as many */
     float label_smoothing, momentum, weight_decay;
     float clip_norm;  /* of the whole gradient; 0: none */
     float clip_value; /* of each of its values; 0: none */
@@ -82,6 +84,10 @@ struct sn_trainer_step {
     /* FIXED: labels count 1, the teacher kd_ratio (Once-for-All). LARGEST: the
      * largest learns from labels, the others from it alone (BigNAS). */
     double kd_ratio;
+    double alpha_clip; /* LARGEST: by alpha-divergences; 0: cross-entropy */
+    /* Of a place's candidates the one with the highest loss on the step's
+     * images is trained, else the one with the lowest (of the first wave). */
+    bool worst;
     double rate;
     uint64_t step; /* global: says epoch, images and paths */
 };

@@ -353,6 +353,29 @@ static void refuse(struct job *j, const uint8_t *bytes, size_t n)
         fail_msg("%zu bytes: %s: %s", n, sn_err_name(rc), err.message);
 }
 
+/* Every other strategy, stopped and resumed on its way, with two workers, says
+ * at its end what an unbroken job with one does. */
+static void every_strategy_ends(void **state)
+{
+    for (int s = SN_STRATEGY_COMPOFA; s <= SN_STRATEGY_FAIRNAS; s++) {
+        struct job unbroken, broken;
+        struct sn_error err = {0};
+        job_init(&unbroken, (enum sn_strategy)s, 1);
+        job_init(&broken, (enum sn_strategy)s, 2);
+        unbroken.spec.epochs = broken.spec.epochs = 1;
+        run_to_end(&unbroken, false);
+        broken.stop_at = AT_STEP;
+        broken.stop_n = 5;
+        assert_int_equal(attempt(&broken, false, &err), SN_ERR_STOPPED);
+        run_to_end(&broken, true);
+        assert_int_equal(unbroken.step, broken.step);
+        assert_string_equal(unbroken.xxh3, broken.xxh3);
+        assert_true(broken.n_answer > 0);
+        job_close(&unbroken);
+        job_close(&broken);
+    }
+}
+
 static void damage_is_refused(void **state)
 {
     struct job j;
@@ -403,6 +426,7 @@ int main(void)
         cmocka_unit_test(resumed_is_unbroken),
         cmocka_unit_test(two_workers_are_one),
         cmocka_unit_test(ofa_resumes_too),
+        cmocka_unit_test(every_strategy_ends),
         cmocka_unit_test(damage_is_refused),
     };
     return cmocka_run_group_tests(tests, make_set, remove_set);

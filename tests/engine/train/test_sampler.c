@@ -1,6 +1,8 @@
 /* The sampler: what a step trains hangs on seed and step alone; paths stay
  * within limits; the sandwich has each end once, the largest first; with
- * members, all but the exploring share come from them.
+ * members, all but the exploring share come from them; coupled paths are the
+ * 243 of the coupled space; a fair step takes every choice of every block
+ * exactly once; candidates of a place fall into one band.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/space/plan.h"
 #include "engine/train/sampler.h"
 
 static const struct sn_space *space(void)
@@ -133,6 +136,105 @@ static void members_and_exploration(void **state)
     assert_int_equal(count_members(&s, STEPS, used), 0);
 }
 
+static void coupled_are_the_coupled_space(void **state)
+{
+    enum { COUNT = 243 };
+    struct sn_sampler s = make(SN_SAMPLE_COUPLED, 4);
+    struct sn_arch all[COUNT], a[SN_MAX_SUBNETS];
+    bool seen[COUNT] = {false};
+    int n_seen = 0;
+
+    assert_true(sn_space_count(space(), SN_COUPLING_COMPOFA) == COUNT);
+    for (uint32_t i = 0; i < COUNT; i++)
+        sn_arch_coupled(space(), i, &all[i]);
+    for (uint64_t step = 0; step < 1000; step++) {
+        assert_int_equal(sn_sampler_draw(&s, 1, step, a), 4);
+        for (int k = 0; k < 4; k++) {
+            int at = 0;
+            while (at < COUNT && !sn_arch_equal(&a[k], &all[at]))
+                at++;
+            assert_in_range(at, 0, COUNT - 1);
+            n_seen += !seen[at];
+            seen[at] = true;
+        }
+    }
+    assert_int_equal(n_seen, COUNT);
+}
+
+/* Depth forces expand still; kernels of a stage are no longer alike. */
+static void coupled_with_elastic_kernels(void **state)
+{
+    struct sn_sampler s = make(SN_SAMPLE_COUPLED, 1);
+    struct sn_arch a;
+    int unlike = 0;
+    s.elastic_kernels = true;
+    for (uint64_t step = 0; step < 200; step++) {
+        sn_sampler_draw(&s, 1, step, &a);
+        for (int g = 0; g < space()->n_stages; g++)
+            for (int b = 0; b < a.depth[g]; b++) {
+                assert_int_equal(a.expand[g][b], a.depth[g] + 1);
+                unlike += a.kernel[g][b] != a.kernel[g][0];
+            }
+    }
+    assert_true(unlike > 100);
+}
+
+static void fair_takes_every_choice_once(void **state)
+{
+    struct sn_sampler s = make(SN_SAMPLE_FAIR, 1);
+    struct sn_arch a[SN_MAX_SUBNETS];
+    int n = sn_sampler_fair_paths(space());
+    assert_int_equal(n, 2 * 3);
+    for (uint64_t step = 0; step < 100; step++) {
+        assert_int_equal(sn_sampler_draw(&s, 1, step, a), n);
+        for (int g = 0; g < space()->n_stages; g++)
+            for (int b = 0; b < a[0].depth[g]; b++) {
+                int taken[8][8] = {{0}};
+                for (int i = 0; i < n; i++) {
+                    assert_int_equal(a[i].depth[g], a[0].depth[g]);
+                    taken[a[i].kernel[g][b]][a[i].expand[g][b]]++;
+                }
+                for (int k = 3; k <= 5; k += 2)
+                    for (int e = 2; e <= 4; e++)
+                        assert_int_equal(taken[k][e], 1);
+            }
+    }
+}
+
+static double macs_of(const struct sn_arch *arch)
+{
+    struct sn_plan plan;
+    struct sn_cost cost;
+    sn_plan_make(space(), arch, 3, 10, &plan);
+    sn_plan_cost(&plan, &cost);
+    return cost.macs;
+}
+
+/* Bands are even in log MACs: the candidates' ratio is a band's at most. */
+static void candidates_share_a_band(void **state)
+{
+    struct sn_sampler s = make(SN_SAMPLE_SANDWICH, 4);
+    struct sn_arch a[SN_MAX_SUBNETS];
+    s.candidates = 3;
+    s.bands = 8;
+    double width = pow(macs_of(&s.largest) / macs_of(&s.smallest), 1.0 / 8);
+    int outside = 0, alike = 0;
+    for (uint64_t step = 0; step < 100; step++) {
+        assert_int_equal(sn_sampler_draw(&s, 1, step, a), 2 + 2 * 3);
+        assert_true(sn_arch_equal(&a[0], &s.largest));
+        assert_true(sn_arch_equal(&a[1], &s.smallest));
+        for (int place = 0; place < 2; place++)
+            for (int c = 1; c < 3; c++) {
+                const struct sn_arch *first = &a[2 + 3 * place];
+                double ratio = macs_of(&first[c]) / macs_of(first);
+                outside += ratio > width || ratio < 1 / width;
+                alike += sn_arch_equal(first, &first[c]);
+            }
+    }
+    assert_int_equal(alike, 0);
+    assert_true(outside <= 8); /* of 400: bands that hardly any path meets */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +243,10 @@ int main(void)
         cmocka_unit_test(sandwich_has_each_end_once),
         cmocka_unit_test(largest_is_alone),
         cmocka_unit_test(members_and_exploration),
+        cmocka_unit_test(coupled_are_the_coupled_space),
+        cmocka_unit_test(coupled_with_elastic_kernels),
+        cmocka_unit_test(fair_takes_every_choice_once),
+        cmocka_unit_test(candidates_share_a_band),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

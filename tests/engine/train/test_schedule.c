@@ -1,6 +1,6 @@
-/* Learning rates: they rise linearly, then fall along a cosine or hold and fall
- * linearly over the last fifth; the last step still moves, the one after does
- * not.
+/* Learning rates: they rise linearly, then fall along a cosine, or linearly, or
+ * exponentially to a twentieth, or hold and fall linearly over the last fifth;
+ * the last step still moves, the one after does not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,8 @@ static void same(double a, double b)
 
 static void rises_linearly(void **state)
 {
-    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_COOLED; kind++) {
+    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_EXPONENTIAL;
+         kind++) {
         struct sn_schedule s = of((enum sn_schedule_kind)kind);
         for (uint64_t i = 0; i < RISE; i++)
             same(sn_schedule_rate(&s, i), 0.04 * (double)(i + 1));
@@ -57,12 +58,32 @@ static void cooled_values(void **state)
         same(sn_schedule_rate(&s, i), 0.4 * (double)(STEPS - i) / 21);
 }
 
+static void linear_values(void **state)
+{
+    struct sn_schedule s = of(SN_SCHEDULE_LINEAR);
+    s.rise = 0;
+    for (uint64_t i = 0; i < STEPS; i++)
+        same(sn_schedule_rate(&s, i), 0.4 * (double)(STEPS - i) / STEPS);
+}
+
+static void exponential_values(void **state)
+{
+    struct sn_schedule s = of(SN_SCHEDULE_EXPONENTIAL);
+    s.rise = 0;
+    same(sn_schedule_rate(&s, 0), 0.4);
+    same(sn_schedule_rate(&s, 13), 0.4 * pow(0.05, 0.2));
+    same(sn_schedule_rate(&s, 26), 0.4 * pow(0.05, 0.4));
+    for (uint64_t i = 65; i < STEPS; i++)
+        same(sn_schedule_rate(&s, i), 0.02);
+}
+
 static void last_step_is_small_but_moves(void **state)
 {
-    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_COOLED; kind++) {
+    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_EXPONENTIAL;
+         kind++) {
         struct sn_schedule s = of((enum sn_schedule_kind)kind);
         double last = sn_schedule_rate(&s, STEPS - 1);
-        assert_true(last > 0 && last < 0.05 * s.rate);
+        assert_true(last > 0 && last < 0.0501 * s.rate);
         same(sn_schedule_rate(&s, STEPS), 0);
         same(sn_schedule_rate(&s, STEPS + 1000), 0);
     }
@@ -71,7 +92,7 @@ static void last_step_is_small_but_moves(void **state)
 /* Phases of a tiny job can have less than five steps. */
 static void tiny_schedules_are_finite(void **state)
 {
-    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_COOLED; kind++)
+    for (int kind = SN_SCHEDULE_COSINE; kind <= SN_SCHEDULE_EXPONENTIAL; kind++)
         for (uint64_t steps = 1; steps < 6; steps++)
             for (uint64_t i = 0; i < steps; i++) {
                 struct sn_schedule s = of((enum sn_schedule_kind)kind);
@@ -88,6 +109,8 @@ int main(void)
         cmocka_unit_test(rises_linearly),
         cmocka_unit_test(cosine_values),
         cmocka_unit_test(cooled_values),
+        cmocka_unit_test(linear_values),
+        cmocka_unit_test(exponential_values),
         cmocka_unit_test(last_step_is_small_but_moves),
         cmocka_unit_test(tiny_schedules_are_finite),
     };

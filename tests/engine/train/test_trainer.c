@@ -267,6 +267,31 @@ static void gradients_are_clipped(void **state)
     bench_close(&by_value);
 }
 
+/* At rate 0 weights stay, so steps compare: of the same candidates the best has
+ * the lower loss, and what the others cost is counted. */
+static void best_and_worst_candidates(void **state)
+{
+    struct bench b;
+    struct sn_trainer_settings s = usual;
+    s.max_drawn = 2 + 2 * 3;
+    bench_make(&b, 2, SN_SAMPLE_SANDWICH, SN_TRAINER_TEACH_NONE, &s);
+    train(&b, 0, 8);
+    for (uint64_t step = 8; step < 13; step++) {
+        struct sn_trainer_result r[3];
+        for (int i = 0; i < 3; i++) {
+            struct sn_error err = {0};
+            struct sn_trainer_step now = {
+                .sampler = &b.sampler, .step = step, .worst = i == 1};
+            b.sampler.candidates = i < 2 ? 3 : 1;
+            b.sampler.bands = 4;
+            ok(sn_trainer_step(b.trainer, &now, &r[i], &err), &err);
+        }
+        assert_true(r[0].loss < r[1].loss);
+        assert_true(r[0].macs > 1.1 * r[2].macs);
+    }
+    bench_close(&b);
+}
+
 /* What the allocator has handed out, and primitives made, are the same after
  * ten more steps of the sandwich. */
 static void a_step_allocates_nothing(void **state)
@@ -339,6 +364,7 @@ int main(void)
         cmocka_unit_test(replay_is_the_unbroken_run),
         cmocka_unit_test(waves_of_a_long_batch_are_one_step),
         cmocka_unit_test(gradients_are_clipped),
+        cmocka_unit_test(best_and_worst_candidates),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(divergence_names_the_rate),
         cmocka_unit_test(odd_batches_are_refused),
