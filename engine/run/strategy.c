@@ -383,14 +383,15 @@ enum sn_err sn_strategy_check(const struct sn_spec *spec,
                            "fairnas takes every choice of a block in turn: all "
                            "blocks of space %s must have as many, %d at most",
                            space->name, (int)SN_MAX_SUBNETS);
-    for (int s = 0;
-         spec->strategy == SN_STRATEGY_COMPOFA && s < space->n_stages; s++)
-        if (space->stage[s].depth.n != space->stage[s].expand.n)
-            return sn_error_at(err, SN_ERR_INVALID, "/strategy",
-                               "compofa couples depth and expand, of which "
-                               "stage %d of space %s has %d and %d choices",
-                               s, space->name, space->stage[s].depth.n,
-                               space->stage[s].expand.n);
+    bool coupled = spec->strategy == SN_STRATEGY_COMPOFA;
+    for (int s = 0; coupled && s < space->n_stages; s++)
+        for (int d = 0; d < space->stage[s].depth.n; d++)
+            if (space->stage[s].coupled.expand[d] == 0)
+                return sn_error_at(err, SN_ERR_INVALID, "/strategy",
+                                   "compofa trains coupled architectures, but "
+                                   "in stage %d of space %s depth forces no "
+                                   "expand ratio",
+                                   s, space->name);
     return SN_OK;
 }
 

@@ -96,15 +96,13 @@ static int draw_sandwich(const struct sn_sampler *s, struct sn_rng *rng,
 static int draw_coupled(const struct sn_sampler *s, struct sn_rng *rng,
                         struct sn_arch *ret)
 {
-    uint32_t count = (uint32_t)sn_space_count(s->space, SN_COUPLING_COMPOFA);
     for (int i = 0; i < s->n; i++) {
-        sn_arch_coupled(s->space, sn_rng_below(rng, count), &ret[i]);
-        for (int g = 0; s->elastic_kernels && g < s->space->n_stages; g++) {
-            const struct sn_choices *kernel = &s->limits.kernel[g];
-            for (int b = 0; b < ret[i].depth[g]; b++)
-                ret[i].kernel[g][b] =
-                    kernel->value[sn_rng_below(rng, kernel->n)];
-        }
+        struct sn_arch path;
+        sn_arch_sample(s->space, &s->limits, rng, &path);
+        ret[i] = path;
+        sn_arch_couple(s->space, &ret[i]);
+        if (s->elastic_kernels)
+            memcpy(ret[i].kernel, path.kernel, sizeof path.kernel);
     }
     return s->n;
 }

@@ -326,7 +326,7 @@ static void odd_spaces_are_refused(void **state)
     assert_string_equal(err.pointer, "/strategy");
     spec.strategy = SN_STRATEGY_COMPOFA;
     assert_int_equal(sn_strategy_check(&spec, &space, &err), SN_OK);
-    space.stage[1].depth.n = 2;
+    space.stage[1].coupled.expand[2] = 0;
     assert_int_equal(sn_strategy_check(&spec, &space, &err), SN_ERR_INVALID);
 }
 
