@@ -43,7 +43,7 @@ enum sn_trainer_kind {
 };
 enum sn_kernels { SN_KERNELS_FIXED, SN_KERNELS_ELASTIC };
 enum sn_sampling { SN_SAMPLING_BEST_UP, SN_SAMPLING_WORST_UP };
-enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32 };
+enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
 

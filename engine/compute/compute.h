@@ -1,10 +1,16 @@
 /* sn_compute - the arithmetic of networks: oneDNN and our own kernels behind
- * one table of operators on blocked f32 tensors.
+ * one table of operators on blocked tensors.
  *
  * Layout: activations are [n][C/B][h][w][B] (oneDNN's nChw16c or nChw8c),
  * B = sn_compute_block(), from the ISA. C is rounded up to B; padded channels
  * hold zeros and stay zero. A vector per image is the same with h = w = 1, so
  * [n][Cp]. All pointers are 64-byte aligned.
+ *
+ * Storage: a shape says whether the tensors of an operator are floats or, for
+ * training, bfloat16 (`store`; those are the pointers to void). Weights, their
+ * gradients, statistics, vectors and everything accumulated are floats always;
+ * a value is rounded to nearest even when it is stored, or becomes an operand
+ * of a 1x1 product.
  *
  *   sn_compute  one a process or job: ISA, table of kernels, primitive cache
  *   sn_cx       one a thread: stream, scratch; never shared
@@ -37,6 +43,14 @@ int sn_compute_block(const struct sn_compute *compute); /* B */
 const char *sn_compute_runtime(const struct sn_compute *compute);
 /* Primitives made so far, by all threads. */
 size_t sn_compute_primitives(const struct sn_compute *compute);
+
+/* How tensors lie in memory. */
+enum sn_store { SN_STORE_F32, SN_STORE_BF16 };
+/* Whether there are kernels for it: bf16 takes a CPU with AVX512-BF16 and the
+ * avx512 kernels. */
+bool sn_compute_stores(const struct sn_compute *compute, enum sn_store store);
+/* The same of the compute that sn_compute_new(NULL, ...) would give. */
+bool sn_compute_cpu_stores(enum sn_store store);
 /* c rounded up to B. */
 int sn_compute_padded(const struct sn_compute *compute, int c);
 
@@ -81,7 +95,8 @@ size_t sn_arena_round(size_t n);
 /* ---- 1x1 convolutions, and linear layers with h = w = 1 ----
  * Plain weights are row-major [o][ld] (ld >= i: a slice of a wider matrix). */
 struct sn_conv1 {
-    int n, i, o, h, w; /* images, channels in and out (unpadded), plane */
+    int n, i, o, h, w;   /* images, channels in and out (unpadded), plane */
+    enum sn_store store; /* bf16: for the fused passes only */
 };
 size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o);
 /* Packs for forward and for data gradient (either may be NULL). */
@@ -117,18 +132,19 @@ void sn_conv1_backward_weights(struct sn_cx *cx, const struct sn_conv1 *s,
 /* ---- the stem: 3x3, pad 1, from plain [n][i][h][w] images, i = 1 or 3 ---- */
 struct sn_stem {
     int n, i, o, h, w, stride;
+    enum sn_store store; /* of y and dy */
 };
 size_t sn_stem_packed_floats(const struct sn_compute *c,
                              const struct sn_stem *s);
 void sn_stem_pack(const struct sn_compute *c, const struct sn_stem *s,
                   const float *w /* [o][i][3][3] */, float *ret_packed);
 void sn_stem_forward(struct sn_cx *cx, const struct sn_stem *s, const float *x,
-                     const float *packed, float *y);
+                     const float *packed, void *y);
 void sn_stem_infer(struct sn_cx *cx, const struct sn_stem *s, const float *x,
                    const float *packed, const float *bias, enum sn_cact act,
                    float *y);
 void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
-                              const float *x, const float *dy,
+                              const float *x, const void *dy,
                               float *dw /* plain, += */);
 
 /* ---- dense 3x3 convolutions, pad 1, stride 1 or 2, blocked in and out ----
@@ -179,15 +195,16 @@ void sn_mean_window_backward(struct sn_cx *cx, const struct sn_window *s,
  * [k*k][Cp]. */
 struct sn_dw {
     int n, c, h, w, k, stride; /* h, w: the input's */
+    enum sn_store store;
 };
 void sn_dw_pack(const struct sn_compute *comp, int c, int k,
                 const float *w /* [c][k*k] */, float *ret_packed);
 void sn_dw_unpack_add(const struct sn_compute *comp, int c, int k,
                       const float *packed, float *dw /* [c][k*k] */);
 /* ret_sums: NULL, or the same as sn_bn_sums of y. */
-void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const void *x,
                    const float *scale, const float *shift, enum sn_cact in_act,
-                   const float *packed, float *y, float *ret_sums);
+                   const float *packed, void *y, float *ret_sums);
 /* ---- the first half of a block, for inference ----
  * y = act(depthwise(act(conv(x) + expand_bias)) + depth_bias), square planes;
  * the tensor between is never stored. expand_w NULL: the depthwise takes x
@@ -207,11 +224,12 @@ void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s);
  * shift = beta - mean * scale. */
 struct sn_plane {
     int n, c, hw;
+    enum sn_store store;
 };
 /* [2][Cp]: sum, and sum of squared deviations from the mean, over n and hw
  * (deviations, since the squares themselves lose the variance in single
  * precision where the mean is large; sn_bn_finish takes these). */
-void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                 float *ret_sums);
 /* From sums to mean, biased variance's rstd = 1/sqrt(var + eps), scale and
  * shift; all [Cp]; padded gamma must be 0. */
@@ -221,9 +239,9 @@ void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
                   float *ret_shift);
 /* y = act(x * scale + shift) * gate[n][c] + residual; gate and residual may be
  * NULL; y may be x. */
-void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                  const float *scale, const float *shift, enum sn_cact act,
-                 const float *gate, const float *residual, float *y);
+                 const float *gate, const void *residual, void *y);
 /* y = relu(x * scale + shift + other): a bottleneck's end. other is taken as it
  * is, or as other * other_scale + other_shift where these are not NULL. */
 void sn_sum_relu(struct sn_cx *cx, const struct sn_plane *s, const float *x,
@@ -237,10 +255,10 @@ void sn_relu_backward(struct sn_cx *cx, size_t count, const float *y,
  * gate and dpool not NULL it is first replaced by dy * gate[n][c] +
  * dpool[n][c] / hw (the SE's backward, spread over the plane).
  * Writes dx (may be dy), and [Cp] dgamma, dbeta (overwritten). */
-void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                     const float *mean, const float *rstd, const float *gamma,
                     const float *beta, enum sn_cact act, const float *gate,
-                    const float *dpool, const float *dy, float *dx,
+                    const float *dpool, const void *dy, void *dx,
                     float *ret_dgamma, float *ret_dbeta);
 
 /* ---- fused passes of a training step ----
@@ -257,28 +275,31 @@ void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
  * gate[n][c] + residual. scale (with shift), gate and residual may be NULL.
  * All borrowed. */
 struct sn_source {
-    const float *u, *scale, *shift;
+    const void *u;
+    const float *scale, *shift;
     enum sn_cact act;
-    const float *gate, *residual;
+    const float *gate;
+    const void *residual;
 };
 /* The gradient of a raw tensor x through its BN, as an operator reads it:
  * p[c] * g + q[c] * x + r[c], g being the gradient of the BN's output;
  * [3][Cp] p, q, r by sn_bn_gradient. p NULL: g itself. */
 struct sn_gradient {
-    const float *g, *x, *p, *q, *r;
+    const void *g, *x;
+    const float *p, *q, *r;
 };
 /* y = conv(source), and its sums as of sn_bn_sums. ret_in: NULL, or where the
  * source itself is written. y may be none of the operands. */
 void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
                             const struct sn_source *in, const float *packed_fwd,
-                            float *ret_in, float *y, float *ret_sums);
+                            void *ret_in, void *y, float *ret_sums);
 /* What becomes of the data gradient d of a fused backward:
  *   dx = d + add                                       (add may be NULL)
  *   dx = d * act'(t), t = u * scale + shift of the source, if `through`; and
  *        sums[2][Cp]: of dx, and of dx * (u - mean)    (neither if NULL) */
 struct sn_sink {
-    float *dx;
-    const float *add;
+    void *dx;
+    const void *add;
     bool through;
     const float *mean;
     float *ret_sums;
@@ -300,10 +321,10 @@ void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
  * into ret_g (NULL: only the sums; may be dy), and its sums[2][Cp]: of g, and
  * of g * (x - mean). */
 void sn_bn_backward_sums(struct sn_cx *cx, const struct sn_plane *s,
-                         const float *x, const float *mean, const float *scale,
+                         const void *x, const float *mean, const float *scale,
                          const float *shift, enum sn_cact act,
-                         const float *gate, const float *dpool, const float *dy,
-                         float *ret_g, float *ret_sums);
+                         const float *gate, const float *dpool, const void *dy,
+                         void *ret_g, float *ret_sums);
 /* From those sums: dgamma, dbeta [Cp], and [3][Cp] p, q, r of sn_gradient:
  * dx = gamma * rstd * (g - dbeta / N - xhat * dgamma / N) (Ioffe and Szegedy,
  * 2015), N = n * hw. */
@@ -311,19 +332,22 @@ void sn_bn_gradient(struct sn_cx *cx, const struct sn_plane *s,
                     const float *sums, const float *mean, const float *rstd,
                     const float *gamma, float *ret_dgamma, float *ret_dbeta,
                     float *ret_pqr);
+/* The gradient as a tensor; dx may be g. */
+void sn_gradient_apply(struct sn_cx *cx, const struct sn_plane *s,
+                       const struct sn_gradient *d, void *dx);
 
 /* ---- squeeze-and-excitation, pooling, vectors ---- */
 /* pooled[n][Cp] = mean over hw of act(x * scale + shift); scale NULL: of x. */
-void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                      const float *scale, const float *shift, enum sn_cact act,
                      float *ret_pooled);
 /* dx[n][c][hw] = dpooled / hw (overwrites). */
 void sn_pool_backward(struct sn_cx *cx, const struct sn_plane *s,
-                      const float *dpooled, float *dx);
+                      const float *dpooled, void *dx);
 /* dgate[n][Cp] = sum over hw of dy * act(x * scale + shift). */
-void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s,
-                      const float *x, const float *scale, const float *shift,
-                      enum sn_cact act, const float *dy, float *ret_dgate);
+void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
+                      const float *scale, const float *shift, enum sn_cact act,
+                      const void *dy, float *ret_dgate);
 /* On [n][Cp] vectors: y = act(x + bias), bias NULL: none; y may be x. */
 void sn_vec_bias_act(struct sn_cx *cx, int n, int c, const float *x,
                      const float *bias, enum sn_cact act, float *y);
@@ -334,6 +358,8 @@ void sn_vec_bias_act_backward(struct sn_cx *cx, int n, int c, const float *x,
                               const float *dy, float *dx, float *ret_dbias);
 /* y += x over count floats (tensors with their padding). */
 void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y);
+/* The same of whole tensors. */
+void sn_add(struct sn_cx *cx, const struct sn_plane *s, const void *x, void *y);
 
 /* ---- loss ----
  * logits [n][Cp], first `classes` used. Loss of an image:

@@ -13,7 +13,7 @@ enum sn_err sn_compute_new(const char *isa, struct sn_compute **ret,
     struct sn_compute *c = calloc(1, sizeof(*c));
     if (!c)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for the operators");
-    rc = sn_isa_pick(isa, &c->isa, &c->kernels, err);
+    rc = sn_isa_pick(isa, &c->isa, &c->kernels, &c->bf16, err);
     if (rc != SN_OK)
         goto err_after_alloc;
     rc = sn_primitives_new(c->kernels.block, c->isa, &c->primitives, err);
@@ -49,6 +49,19 @@ const char *sn_compute_runtime(const struct sn_compute *compute)
 size_t sn_compute_primitives(const struct sn_compute *compute)
 {
     return sn_primitives_count(compute->primitives);
+}
+
+bool sn_compute_stores(const struct sn_compute *compute, enum sn_store store)
+{
+    return store == SN_STORE_F32 || compute->bf16.block > 0;
+}
+
+bool sn_compute_cpu_stores(enum sn_store store)
+{
+    struct sn_compute c = {0};
+    struct sn_error ignored;
+    return sn_isa_pick(NULL, &c.isa, &c.kernels, &c.bf16, &ignored) == SN_OK &&
+           sn_compute_stores(&c, store);
 }
 
 int sn_compute_block(const struct sn_compute *compute)

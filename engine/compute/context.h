@@ -16,6 +16,7 @@ struct sn_primitives_cx; /* primitives.h */
 struct sn_compute {
     const char *isa;
     struct sn_kernels kernels;
+    struct sn_kernels bf16; /* block 0: has none */
     struct sn_primitives *primitives;
     char runtime[32]; /* SN_RUNTIME_TEXT */
 };
@@ -39,6 +40,12 @@ struct sn_cx {
 float *sn_cx_scratch(struct sn_cx *cx, size_t floats);
 /* The same apart from it, for operands of an operator that needs scratch. */
 float *sn_cx_operands(struct sn_cx *cx, size_t floats);
+/* The kernels for tensors stored so, which there must be. */
+static inline const struct sn_kernels *sn_cx_kernels(const struct sn_cx *cx,
+                                                     enum sn_store store)
+{
+    return store == SN_STORE_BF16 ? &cx->compute->bf16 : cx->k;
+}
 /* Whether a 1x1 convolution is oneDNN's rather than our kernel's. */
 bool sn_conv1_is_wide(const struct sn_conv1 *s);
 /* Keeps the first error. */

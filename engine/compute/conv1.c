@@ -8,7 +8,8 @@
 
 bool sn_conv1_is_wide(const struct sn_conv1 *s)
 {
-    return s->h * s->w > 1 && (s->i >= WIDE_CHANNELS || s->o >= WIDE_CHANNELS);
+    return s->store == SN_STORE_F32 && s->h * s->w > 1 &&
+           (s->i >= WIDE_CHANNELS || s->o >= WIDE_CHANNELS);
 }
 
 size_t sn_conv1_packed_floats(const struct sn_compute *c, int i, int o)

@@ -12,6 +12,14 @@
 
 #define SN_MOST_TAPS 49
 
+/* Frames hold floats however tensors are stored, so that the loops over them
+ * are compiled once. */
+#ifdef SN_BF16
+#define SN_FRAME_KERNEL(name) SN_PASTE(name, avx512)
+#else
+#define SN_FRAME_KERNEL(name) SN_KERNEL(name)
+#endif
+
 /* A plane's outputs: rows x columns, at y + row * y_line + column * y_step,
  * act(convolution + bias). */
 struct plane {
@@ -48,15 +56,15 @@ SN_INLINE struct plane plane_forward(const float *frame, int h, int w, int k,
 }
 
 /* Convolves one plane; kw 1 to 5 or 7 at stride 1; 3, 5, 7 at stride 2. */
-void SN_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p);
+void SN_FRAME_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p);
 
 /* The planes of the data gradient of block c, all but their y: stride x stride
  * parities, row by row. Their taps go to w[SN_MOST_TAPS]. The frame holds dy in
  * a border of k / 2. */
-void SN_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
-                                      const float *packed, int c,
-                                      const float *frame, vec *w,
-                                      struct plane ret[4]);
+void SN_FRAME_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
+                                            const float *packed, int c,
+                                            const float *frame, vec *w,
+                                            struct plane ret[4]);
 
 struct taps {
     const float *in; /* frame at the first tap */
@@ -67,6 +75,7 @@ struct taps {
     vec *sum; /* [k][k], added to */
 };
 
-void SN_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t);
+void SN_FRAME_KERNEL(sn_depthwise_taps)(int k, int stride,
+                                        const struct taps *t);
 
 #endif

@@ -40,32 +40,39 @@ SN_INLINE float *frame_row(float *frame, int row, int w, int pad)
 }
 
 SN_INLINE void frame_copy_act(const enum sn_cact act, float *frame,
-                              const float *x, int h, int w, int pad, vec scale,
+                              const stored *x, int h, int w, int pad, vec scale,
                               vec shift)
 {
     for (int y = 0; y < h; y++, x += (ptrdiff_t)w * SN_B) {
         float *to = frame_row(frame, y, w, pad);
         for (int i = 0; i < w * SN_B; i += SN_B)
-            store(to + i, act_of(act, load(x + i) * scale + shift));
+            store(to + i, act_of(act, fetch(x + i) * scale + shift));
     }
 }
 
 /* A gradient's plane (operand.h) into the frame's inside. */
-SN_INLINE void frame_gradient(float *frame, const struct sn_gradient *d,
-                              struct run run, int h, int w, int pad)
+SN_INLINE void frame_gradient(float *frame, const struct sn_gradient *from,
+                              const struct run *run, int h, int w, int pad)
 {
-    run.pixels = w;
-    for (int y = 0; y < h; y++, run.at += (ptrdiff_t)w * SN_B)
-        gradient_make(d, &run, frame_row(frame, y, w, pad));
+    const struct gradient d = gradient_run(from, run);
+    for (int y = 0; y < h; y++) {
+        float *to = frame_row(frame, y, w, pad);
+        const ptrdiff_t row = (ptrdiff_t)y * w * SN_B;
+        for (int i = 0; i < w * SN_B; i += SN_B)
+            store(to + i, gradient_at(&d, row + i));
+    }
 }
 
 /* One plane of block cb into the frame's inside, as act(x * scale + shift). */
-SN_INLINE void frame_copy(float *frame, const float *x, int h, int w, int pad,
+SN_INLINE void frame_copy(float *frame, const stored *x, int h, int w, int pad,
                           const struct sn_affine *in, int cb)
 {
     if (!in || !in->scale) {
-        for (int y = 0; y < h; y++, x += (ptrdiff_t)w * SN_B)
-            memcpy(frame_row(frame, y, w, pad), x, sizeof(float) * w * SN_B);
+        for (int y = 0; y < h; y++, x += (ptrdiff_t)w * SN_B) {
+            float *to = frame_row(frame, y, w, pad);
+            for (int i = 0; i < w * SN_B; i += SN_B)
+                store(to + i, fetch(x + i));
+        }
         return;
     }
     vec scale = load(in->scale + cb * SN_B);

@@ -45,7 +45,7 @@ static void wide_backward(struct sn_cx *cx, const struct sn_conv1 *s,
     const float *x = whole_source(cx, &from, in, made);
     const float *d = dy->g;
     if (dy->p) {
-        cx->k->gradient_apply(&to, dy, made + x_floats);
+        sn_gradient_apply(cx, &to, dy, made + x_floats);
         d = made + x_floats;
     }
     sn_conv1_backward_weights(cx, s, x, d, ret_packed_dw);
@@ -60,8 +60,9 @@ static void wide_backward(struct sn_cx *cx, const struct sn_conv1 *s,
 
 void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
                             const struct sn_source *in, const float *packed_fwd,
-                            float *ret_in, float *y, float *ret_sums)
+                            void *ret_in, void *y, float *ret_sums)
 {
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
     const int hw = s->h * s->w;
     const struct sn_fused_forward f = {s->n,       hw,     s->i, s->o,    *in,
                                        packed_fwd, ret_in, y,    ret_sums};
@@ -69,10 +70,9 @@ void sn_conv1_forward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
         wide_forward(cx, s, in, packed_fwd, ret_in, y, ret_sums);
         return;
     }
-    float *scratch =
-        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
+    float *scratch = sn_cx_scratch(cx, k->fused_scratch(s->n, hw, s->i, s->o));
     if (scratch)
-        cx->k->fused_forward(&f, scratch);
+        k->fused_forward(&f, scratch);
 }
 
 void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
@@ -81,6 +81,7 @@ void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
                              const float *packed_bwd, const struct sn_sink *out,
                              float *ret_packed_dw)
 {
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
     const int hw = s->h * s->w;
     const struct sn_fused_backward f = {
         s->n, hw, s->i, s->o, *in, *dy, packed_bwd, *out, ret_packed_dw};
@@ -88,8 +89,7 @@ void sn_conv1_backward_fused(struct sn_cx *cx, const struct sn_conv1 *s,
         wide_backward(cx, s, in, dy, packed_bwd, out, ret_packed_dw);
         return;
     }
-    float *scratch =
-        sn_cx_scratch(cx, cx->k->fused_scratch(s->n, hw, s->i, s->o));
+    float *scratch = sn_cx_scratch(cx, k->fused_scratch(s->n, hw, s->i, s->o));
     if (scratch)
-        cx->k->fused_backward(&f, scratch);
+        k->fused_backward(&f, scratch);
 }

@@ -1,11 +1,12 @@
 /* sn_kernels - the table of our own inner loops, one filling an ISA.
  *
  * Private to engine/compute. Every kernels_*.c is one readable source that is
- * compiled once an ISA (SN_ISA = avx512, avx2, portable; SN_B = 16 or 8 floats
- * a block) and exports one function that fills its part of the table; isa.c
- * calls those of the ISA that the CPU has. Kernels work on the blocked layout
- * of compute.h, allocate nothing, share nothing, and do their floating-point
- * work in an order that depends on the shapes alone.
+ * compiled once an ISA (SN_ISA = avx512, avx2, portable ...; SN_B = 16 or 8
+ * floats a block) and exports one function that fills its part of the table;
+ * isa.c calls those of the ISA that the CPU has. avx512bf16 (SN_BF16) is one
+ * more, of the kernels that training takes, with tensors in bfloat16. Kernels
+ * work on the blocked layout of compute.h, allocate nothing, share nothing, and
+ * do their floating-point work in an order that depends on the shapes alone.
  */
 #ifndef SN_KERNELS_H
 #define SN_KERNELS_H
@@ -48,7 +49,8 @@ struct sn_fused_forward {
     int n, hw, i, o;
     struct sn_source in;
     const float *w;
-    float *ret_in, *y, *sums;
+    void *ret_in, *y;
+    float *sums;
 };
 
 struct sn_fused_backward {
@@ -81,17 +83,17 @@ struct sn_kernels {
     void (*stem_pack)(const struct sn_stem *s, const float *w, float *ret);
     void (*stem_forward)(const struct sn_stem *s, const float *x,
                          const float *packed, const float *bias,
-                         enum sn_cact act, float *scratch, float *y);
+                         enum sn_cact act, float *scratch, void *y);
     void (*stem_weights)(const struct sn_stem *s, const float *x,
-                         const float *dy, float *scratch, float *dw);
+                         const void *dy, float *scratch, float *dw);
 
     size_t (*dw_scratch)(const struct sn_dw *s);
     void (*dw_pack)(int c, int k, const float *w, float *ret);
     void (*dw_unpack_add)(int c, int k, const float *packed, float *dw);
     /* sums may be NULL */
-    void (*dw_forward)(const struct sn_dw *s, const float *x,
+    void (*dw_forward)(const struct sn_dw *s, const void *x,
                        const struct sn_affine *in, const float *packed,
-                       float *scratch, float *y, float *ret_sums);
+                       float *scratch, void *y, float *ret_sums);
 
     size_t (*fused_scratch)(int n, int hw, int i, int o);
     void (*fused_forward)(const struct sn_fused_forward *f, float *scratch);
@@ -101,44 +103,45 @@ struct sn_kernels {
                         const struct sn_gradient *dy, const float *packed,
                         const struct sn_sink *out, float *scratch,
                         float *ret_dw);
-    void (*bn_backward_sums)(const struct sn_plane *s, const float *x,
+    void (*bn_backward_sums)(const struct sn_plane *s, const void *x,
                              const float *mean, const struct sn_affine *in,
                              const float *gate, const float *dpool,
-                             const float *dy, float *ret_g, float *sums);
+                             const void *dy, void *ret_g, float *sums);
     /* p g + q x + r, as a tensor */
     void (*gradient_apply)(const struct sn_plane *s,
-                           const struct sn_gradient *d, float *dx);
+                           const struct sn_gradient *d, void *dx);
     void (*bn_gradient)(const struct sn_plane *s, const float *sums,
                         const float *mean, const float *rstd,
                         const float *gamma, float *dgamma, float *dbeta,
                         float *pqr);
 
-    void (*bn_sums)(const struct sn_plane *s, const float *x, float *sums);
+    void (*bn_sums)(const struct sn_plane *s, const void *x, float *sums);
     void (*bn_finish)(const struct sn_plane *s, const float *sums,
                       const float *gamma, const float *beta, float eps,
                       float *mean, float *rstd, float *scale, float *shift);
-    void (*bn_apply)(const struct sn_plane *s, const float *x,
+    void (*bn_apply)(const struct sn_plane *s, const void *x,
                      const struct sn_affine *in, const float *gate,
-                     const float *residual, float *y);
-    void (*bn_backward)(const struct sn_plane *s, const float *x,
+                     const void *residual, void *y);
+    void (*bn_backward)(const struct sn_plane *s, const void *x,
                         const float *mean, const float *rstd,
                         const float *gamma, const float *beta, enum sn_cact act,
-                        const float *gate, const float *dpool, const float *dy,
-                        float *dx, float *dgamma, float *dbeta);
+                        const float *gate, const float *dpool, const void *dy,
+                        void *dx, float *dgamma, float *dbeta);
 
-    void (*pool_forward)(const struct sn_plane *s, const float *x,
+    void (*pool_forward)(const struct sn_plane *s, const void *x,
                          const struct sn_affine *in, float *pooled);
     void (*pool_backward)(const struct sn_plane *s, const float *dpooled,
-                          float *dx);
-    void (*gate_backward)(const struct sn_plane *s, const float *x,
-                          const struct sn_affine *in, const float *dy,
+                          void *dx);
+    void (*gate_backward)(const struct sn_plane *s, const void *x,
+                          const struct sn_affine *in, const void *dy,
                           float *dgate);
     void (*bias_act)(int n, int c, const float *x, const float *bias,
                      enum sn_cact act, float *y);
     void (*bias_act_backward)(int n, int c, const float *x, const float *bias,
                               enum sn_cact act, const float *dy, float *dx,
                               float *dbias);
-    void (*add)(size_t count, const float *x, float *y);
+    void (*vec_add)(size_t count, const float *x, float *y);
+    void (*add)(const struct sn_plane *s, const void *x, void *y);
 
     void (*max_window)(const struct sn_window *s, const float *x, float *y);
     void (*max_window_backward)(const struct sn_window *s, const float *x,
@@ -157,8 +160,10 @@ struct sn_kernels {
     void (*half_block)(const struct sn_half_block *s, float *scratch);
 };
 
-/* Each fills the whole table (kernels.c). */
+/* Each fills the whole table (kernels.c); avx512bf16, whose tensors are
+ * bfloat16, the training passes' part of it. */
 void sn_kernels_fill_avx512(struct sn_kernels *k);
+void sn_kernels_fill_avx512bf16(struct sn_kernels *k);
 void sn_kernels_fill_avx2(struct sn_kernels *k);
 void sn_kernels_fill_portable(struct sn_kernels *k);
 

@@ -72,7 +72,7 @@ static void half_block(const struct sn_half_block *s, float *scratch)
             fill_frames(s, n, c, blocks, frame, scratch);
             for (int b = 0; b < blocks; b++) {
                 p[b].y = s->y + ((ptrdiff_t)n * cb + c + b) * out * out * SN_B;
-                SN_KERNEL(sn_depthwise_plane)(s->stride, &p[b]);
+                SN_FRAME_KERNEL(sn_depthwise_plane)(s->stride, &p[b]);
             }
         }
     }

@@ -1,4 +1,4 @@
-/* Depthwise convolution: forward, and the data gradient.
+/* Depthwise convolution: the loops of forward and data gradient over a plane.
  *
  * Every plane is copied into a frame of zeros (frame.h). Then a tile of R rows
  * by T columns of outputs stays in registers while the taps are walked, a row
@@ -19,7 +19,6 @@
 #include "engine/compute/depthwise.h"
 #include "engine/compute/frame.h"
 #include "engine/compute/kernels.h"
-#include "engine/compute/sums.h"
 #include "engine/compute/vec.h"
 
 /* Columns of a tile. */
@@ -129,7 +128,7 @@ SN_PLANE(3, 2)
 SN_PLANE(5, 2)
 SN_PLANE(7, 2)
 
-void SN_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p)
+void SN_FRAME_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p)
 {
     static void (*const by_stride1[8])(const struct plane *) = {
         NULL,      plane_1_1, plane_2_1, plane_3_1,
@@ -137,55 +136,6 @@ void SN_KERNEL(sn_depthwise_plane)(int stride, const struct plane *p)
     static void (*const by_stride2[8])(const struct plane *) = {
         [3] = plane_3_2, [5] = plane_5_2, [7] = plane_7_2};
     (stride == 1 ? by_stride1 : by_stride2)[p->kw](p);
-}
-
-static size_t dw_scratch(const struct sn_dw *s)
-{
-    return frame_floats(s->h, s->w, s->k / 2);
-}
-
-static void dw_pack(int c, int k, const float *w, float *ret)
-{
-    const int cp = blocks_of(c) * SN_B;
-    for (int t = 0; t < k * k; t++)
-        for (int i = 0; i < cp; i++)
-            *ret++ = i < c ? w[i * k * k + t] : 0;
-}
-
-static void dw_unpack_add(int c, int k, const float *packed, float *dw)
-{
-    const int cp = blocks_of(c) * SN_B;
-    for (int i = 0; i < c; i++)
-        for (int t = 0; t < k * k; t++)
-            dw[i * k * k + t] += packed[t * cp + i];
-}
-
-static void dw_forward(const struct sn_dw *s, const float *x,
-                       const struct sn_affine *in, const float *packed,
-                       float *scratch, float *y, float *ret_sums)
-{
-    const int cb = blocks_of(s->c), cp = cb * SN_B, pad = s->k / 2;
-    const int oh = strided(s->h, s->stride), ow = strided(s->w, s->stride);
-    const ptrdiff_t x_plane = (ptrdiff_t)s->h * s->w * SN_B;
-    const ptrdiff_t y_plane = (ptrdiff_t)oh * ow * SN_B;
-    frame_clear(scratch, s->h, s->w, pad);
-    for (int c = 0; c < cb; c++) {
-        vec w[SN_MOST_TAPS];
-        for (int t = 0; t < s->k * s->k; t++)
-            w[t] = load(packed + t * cp + c * SN_B);
-        struct plane p = plane_forward(scratch, s->h, s->w, s->k, s->stride, w);
-        struct sums sums = {0};
-        for (int n = 0; n < s->n; n++) {
-            ptrdiff_t image = (ptrdiff_t)n * cb + c;
-            p.y = y + image * y_plane;
-            frame_copy(scratch, x + image * x_plane, s->h, s->w, pad, in, c);
-            SN_KERNEL(sn_depthwise_plane)(s->stride, &p);
-            if (ret_sums)
-                sums_add(&sums, p.y, oh * ow);
-        }
-        if (ret_sums)
-            sums_finish(&sums, ret_sums, c, cp);
-    }
 }
 
 /* One parity's convolution of the data gradient: which taps, from where. */
@@ -243,20 +193,12 @@ static int parity_plane(const struct sn_dw *s, const float *packed, int c,
     return v.count * h.count;
 }
 
-void SN_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
-                                      const float *packed, int c,
-                                      const float *frame, vec *w,
-                                      struct plane ret[4])
+void SN_FRAME_KERNEL(sn_depthwise_parities)(const struct sn_dw *s,
+                                            const float *packed, int c,
+                                            const float *frame, vec *w,
+                                            struct plane ret[4])
 {
     for (int ry = 0; ry < s->stride; ry++)
         for (int rx = 0; rx < s->stride; rx++)
             w += parity_plane(s, packed, c, ry, rx, frame, w, ret++);
-}
-
-void SN_KERNEL(sn_kernels_depthwise)(struct sn_kernels *k)
-{
-    k->dw_scratch = dw_scratch;
-    k->dw_pack = dw_pack;
-    k->dw_unpack_add = dw_unpack_add;
-    k->dw_forward = dw_forward;
 }

@@ -20,14 +20,17 @@ struct job {
     const struct sn_sink *out;
     int oh, ow, pad;
     float *x, *d; /* the frames */
+    float *plane; /* of dx, where it is not made in place */
 };
 
 static size_t dw_backward_scratch(const struct sn_dw *s)
 {
     const int pad = s->k / 2;
+    const size_t plane = (size_t)s->h * (size_t)s->w * SN_B;
     return frame_floats(s->h, s->w, pad) +
            frame_floats(strided(s->h, s->stride), strided(s->w, s->stride),
-                        pad);
+                        pad) +
+           (SN_IN_PLACE ? 0 : plane);
 }
 
 static void fill_frames(const struct job *j, ptrdiff_t image, int c)
@@ -36,12 +39,13 @@ static void fill_frames(const struct job *j, ptrdiff_t image, int c)
     const struct sn_affine in = {j->in->scale, j->in->shift, j->in->act};
     const struct run run = {.at = image * j->oh * j->ow * SN_B,
                             .channel = c * SN_B};
-    frame_copy(j->x, j->in->u + image * s->h * s->w * SN_B, s->h, s->w, j->pad,
-               &in, c);
+    const stored *u = j->in->u, *g = j->dy->g;
+    frame_copy(j->x, u + image * s->h * s->w * SN_B, s->h, s->w, j->pad, &in,
+               c);
     if (j->dy->p)
-        frame_gradient(j->d, j->dy, run, j->oh, j->ow, j->pad);
+        frame_gradient(j->d, j->dy, &run, j->oh, j->ow, j->pad);
     else
-        frame_copy(j->d, j->dy->g + run.at, j->oh, j->ow, j->pad, NULL, c);
+        frame_copy(j->d, g + run.at, j->oh, j->ow, j->pad, NULL, c);
 }
 
 static void weights_plane(const struct job *j, vec *sum)
@@ -56,7 +60,7 @@ static void weights_plane(const struct job *j, vec *sum)
         .ow = j->ow,
         .sum = sum,
     };
-    SN_KERNEL(sn_depthwise_taps)(s->k, s->stride, &t);
+    SN_FRAME_KERNEL(sn_depthwise_taps)(s->k, s->stride, &t);
 }
 
 static void data_plane(const struct job *j, struct plane *parity,
@@ -69,16 +73,13 @@ static void data_plane(const struct job *j, struct plane *parity,
         .channel = c * SN_B,
         .pixels = hw,
     };
-    float *dx = j->out->dx + run.at;
+    float *dx = made_at((stored *)j->out->dx + run.at, j->plane);
     for (int i = 0; i < s->stride * s->stride; i++) {
         int ry = i / s->stride, rx = i % s->stride;
         parity[i].y = dx + ((ptrdiff_t)ry * s->w + rx) * SN_B;
-        SN_KERNEL(sn_depthwise_plane)(1, &parity[i]);
+        SN_FRAME_KERNEL(sn_depthwise_plane)(1, &parity[i]);
     }
-    if (j->out->through)
-        through_pass(j->in, j->out->mean, &run, dx, sums);
-    for (int i = 0; j->out->add && i < hw * SN_B; i += SN_B)
-        store(dx + i, load(dx + i) + load(j->out->add + run.at + i));
+    sink_run(j->in, j->out, &run, dx, sums);
 }
 
 static void dw_backward(const struct sn_dw *s, const struct sn_source *in,
@@ -98,13 +99,14 @@ static void dw_backward(const struct sn_dw *s, const struct sn_source *in,
         .x = scratch,
         .d = scratch + frame_floats(s->h, s->w, s->k / 2),
     };
+    j.plane = j.d + frame_floats(j.oh, j.ow, j.pad);
     frame_clear(j.x, s->h, s->w, j.pad);
     frame_clear(j.d, j.oh, j.ow, j.pad);
     for (int c = 0; c < cb; c++) {
         struct plane parity[4];
         struct through sums = {{0}, {0}};
         vec w[SN_MOST_TAPS], sum[SN_MOST_TAPS] = {{0}};
-        SN_KERNEL(sn_depthwise_parities)(s, packed, c, j.d, w, parity);
+        SN_FRAME_KERNEL(sn_depthwise_parities)(s, packed, c, j.d, w, parity);
         for (int n = 0; n < s->n; n++) {
             const ptrdiff_t image = (ptrdiff_t)n * cb + c;
             fill_frames(&j, image, c);

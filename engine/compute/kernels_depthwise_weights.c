@@ -84,7 +84,7 @@ SN_TAPS(3, 2)
 SN_TAPS(5, 2)
 SN_TAPS(7, 2)
 
-void SN_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t)
+void SN_FRAME_KERNEL(sn_depthwise_taps)(int k, int stride, const struct taps *t)
 {
     static void (*const by_size[2][8])(struct taps) = {
         {[3] = taps_3_1, [5] = taps_5_1, [7] = taps_7_1},

@@ -7,12 +7,16 @@
  *     backward:  gradient chunk, source chunk -> gemm_weights -> dw
  *                gradient chunk -> gemm -> dx chunk -> slope, sums
  *
+ * A product is made in floats, at once where it belongs if tensors hold floats,
+ * else in scratch (product.h, made_at), and passed on from there.
+ *
  * Chunks are whole images where planes are small, else rows of one image.
  */
 #include <string.h>
 
 #include "engine/compute/kernels.h"
 #include "engine/compute/operand.h"
+#include "engine/compute/product.h"
 #include "engine/compute/sums.h"
 #include "engine/compute/vec.h"
 
@@ -70,7 +74,7 @@ SN_INLINE struct place in_scratch(const struct chunk *c, int blocks)
 
 /* A chunk as it is read. */
 struct operand {
-    const float *p;
+    const stored *p;
     struct place at;
 };
 
@@ -91,11 +95,11 @@ SN_INLINE struct run run_of(const struct chunk *c, int i, int b, int blocks,
  */
 static struct operand make_source(const struct sn_source *s,
                                   const struct chunk *c, int blocks, int hw,
-                                  struct place at, float *to)
+                                  struct place at, stored *to)
 {
     if (source_is_plain(s)) {
         at = in_tensor(c, blocks, hw);
-        return (struct operand){s->u + at.at, at};
+        return (struct operand){(const stored *)s->u + at.at, at};
     }
     to += at.at;
     for (int i = 0; i < c->images; i++)
@@ -108,11 +112,11 @@ static struct operand make_source(const struct sn_source *s,
 
 static struct operand make_gradient(const struct sn_gradient *d,
                                     const struct chunk *c, int blocks, int hw,
-                                    float *to)
+                                    stored *to)
 {
     struct place at = d->p ? in_scratch(c, blocks) : in_tensor(c, blocks, hw);
     if (!d->p)
-        return (struct operand){d->g + at.at, at};
+        return (struct operand){(const stored *)d->g + at.at, at};
     for (int i = 0; i < c->images; i++)
         for (int b = 0; b < blocks; b++) {
             struct run run = run_of(c, i, b, blocks, hw);
@@ -121,13 +125,73 @@ static struct operand make_gradient(const struct sn_gradient *d,
     return (struct operand){to, at};
 }
 
-/* A chunk of y [blocks of o] = x [i] * w, plus `add`, which lies as y does. */
-static void product(const struct chunk *c, int hw, int i, int o,
-                    const struct operand *x, const float *w, const float *add,
-                    float *y)
+/* What a pass keeps in scratch: the statistics of every block, the weights as a
+ * panel, a chunk of both operands, of their pairs, and of the result. */
+struct scratch {
+    void *statistics;
+    stored *panel, *x, *d, *pairs;
+    float *made;
+    const stored *w; /* the panel */
+};
+
+/* Bump-allocation from `base`, by lines of 16 floats; base NULL counts. */
+struct room {
+    float *base;
+    size_t floats;
+};
+
+static void *take(struct room *room, size_t bytes)
 {
-    const struct place at = in_tensor(c, blocks_of(o), hw);
-    const struct sn_gemm g = {
+    float *at = room->base ? room->base + room->floats : NULL;
+    room->floats += (bytes + 63) / 64 * 16;
+    return at;
+}
+
+/* Lays scratch out and returns its floats. */
+static size_t scratch_make(int n, int hw, int i, int o, float *base,
+                           struct scratch *ret)
+{
+    const size_t align = _Alignof(struct sums);
+    const size_t ip = (size_t)blocks_of(i) * SN_B,
+                 op = (size_t)blocks_of(o) * SN_B, most = ip > op ? ip : op;
+    const struct chunk size = chunk_size(hw, (int)most);
+    const int images = size.images < n ? size.images : n;
+    const size_t pixels = (size_t)images * (size_t)size.rows;
+    struct room room = {base, 0};
+    /* room to align them too */
+    char *at = take(&room, (ip + op) / SN_B * sizeof(struct sums) + align);
+    ret->statistics = at + (align - (uintptr_t)at % align) % align;
+    ret->panel = take(&room, panel_elements(i, o) * sizeof(stored));
+    ret->x = take(&room, pixels * ip * sizeof(stored));
+    ret->d = take(&room, pixels * op * sizeof(stored));
+    ret->pairs =
+        take(&room, pairs_elements(images, size.rows, i, o) * sizeof(stored));
+    ret->made = take(&room, SN_IN_PLACE ? 0 : pixels * most * sizeof(float));
+    return room.floats;
+}
+
+static size_t fused_scratch(int n, int hw, int i, int o)
+{
+    struct scratch s;
+    return scratch_make(n, hw, i, o, NULL, &s);
+}
+
+/* A chunk of the product x [i] * w of `o` channels, as floats: in tensor y, or
+ * in scratch. */
+struct made {
+    float *p;
+    struct place at;
+};
+
+static struct made product(const struct chunk *c, int hw, int i, int o,
+                           const struct operand *x, const stored *w,
+                           stored *tensor, float *scratch)
+{
+    const int blocks = blocks_of(o);
+    const struct place at =
+        SN_IN_PLACE ? in_tensor(c, blocks, hw) : in_scratch(c, blocks);
+    const struct made y = {made_at(tensor, scratch) + at.at, at};
+    const struct product p = {
         .groups = c->images,
         .rows = c->rows,
         .i = i,
@@ -136,98 +200,58 @@ static void product(const struct chunk *c, int hw, int i, int o,
         .x_block = x->at.block,
         .y_group = at.image,
         .y_block = at.block,
-        .x_row = SN_B,
-        .y_row = SN_B,
         .x = x->p,
         .w = w,
-        .residual = add ? add + at.at : NULL,
-        .y = y + at.at,
-        .act = SN_CACT_NONE,
+        .y = y.p,
     };
-    SN_KERNEL(sn_gemm)(&g);
-}
-
-/* Scratch: the statistics of every block, then the two operands' chunks. */
-#define SN_STATISTIC_FLOATS (sizeof(struct sums) / sizeof(float))
-
-static size_t fused_scratch(int n, int hw, int i, int o)
-{
-    const int ip = blocks_of(i) * SN_B, op = blocks_of(o) * SN_B;
-    const struct chunk size = chunk_size(hw, ip > op ? ip : op);
-    const int images = size.images < n ? size.images : n;
-    /* room to align the statistics too */
-    return (size_t)(ip + op) / SN_B * SN_STATISTIC_FLOATS + 64 +
-           (size_t)(ip + op) * images * size.rows;
-}
-
-/* The first float at or after p that is aligned for a dvec. */
-SN_INLINE float *aligned(float *p)
-{
-    const uintptr_t to = _Alignof(struct sums);
-    return (float *)(((uintptr_t)p + to - 1) / to * to);
-}
-
-static void add_sums(const struct sn_fused_forward *f, const struct chunk *c,
-                     struct sums *sums)
-{
-    const int ob = blocks_of(f->o);
-    for (int i = 0; i < c->images; i++)
-        for (int b = 0; b < ob; b++) {
-            const float *y = f->y + run_of(c, i, b, ob, f->hw).at;
-            sums_add(&sums[b], y, c->rows);
-        }
+    SN_KERNEL(sn_product)(&p);
+    return y;
 }
 
 static void forward_chunk(const struct sn_fused_forward *f,
-                          const struct chunk *c, float *scratch)
+                          const struct chunk *c, const struct scratch *s)
 {
-    const int ib = blocks_of(f->i);
+    const int ib = blocks_of(f->i), ob = blocks_of(f->o);
+    struct sums *sums = s->statistics;
     const struct operand x =
-        f->ret_in
-            ? make_source(&f->in, c, ib, f->hw, in_tensor(c, ib, f->hw),
-                          f->ret_in)
-            : make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), scratch);
-    product(c, f->hw, f->i, f->o, &x, f->w, NULL, f->y);
+        f->ret_in ? make_source(&f->in, c, ib, f->hw, in_tensor(c, ib, f->hw),
+                                f->ret_in)
+                  : make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), s->x);
+    const struct made y =
+        product(c, f->hw, f->i, f->o, &x, s->w, f->y, s->made);
+    for (int i = 0; i < c->images; i++)
+        for (int b = 0; b < ob; b++)
+            sums_put(&sums[b], y.p + i * y.at.image + b * y.at.block,
+                     (stored *)f->y + run_of(c, i, b, ob, f->hw).at, c->rows);
 }
 
 static void fused_forward(const struct sn_fused_forward *f, float *scratch)
 {
     const int ib = blocks_of(f->i), ob = blocks_of(f->o);
     const struct chunk size = chunk_size(f->hw, (ib > ob ? ib : ob) * SN_B);
-    struct sums *sums = (struct sums *)aligned(scratch);
-    scratch = (float *)(sums + ib + ob);
+    struct scratch s;
+    scratch_make(f->n, f->hw, f->i, f->o, scratch, &s);
+    struct sums *sums = s.statistics;
     memset(sums, 0, sizeof(struct sums) * (size_t)ob);
+    s.w = SN_KERNEL(sn_panel_make)(f->i, f->o, f->w, s.panel);
     for (int image = 0; image < f->n; image += size.images)
         for (int row = 0; row < f->hw; row += size.rows) {
             struct chunk c = chunk_at(&size, f->n, f->hw, image, row);
-            forward_chunk(f, &c, scratch);
-            add_sums(f, &c, sums);
+            forward_chunk(f, &c, &s);
         }
     for (int b = 0; b < ob; b++)
         sums_finish(&sums[b], f->sums, b, ob * SN_B);
 }
 
-static void through_chunk(const struct sn_fused_backward *f,
-                          const struct chunk *c, struct through *sums)
-{
-    const int ib = blocks_of(f->i);
-    for (int i = 0; i < c->images; i++)
-        for (int b = 0; b < ib; b++) {
-            struct run run = run_of(c, i, b, ib, f->hw);
-            through_pass(&f->in, f->out.mean, &run, f->out.dx + run.at,
-                         &sums[b]);
-        }
-}
-
 static void backward_chunk(const struct sn_fused_backward *f,
-                           const struct chunk *c, float *scratch)
+                           const struct chunk *c, const struct scratch *s)
 {
     const int ib = blocks_of(f->i), ob = blocks_of(f->o);
-    const struct operand d = make_gradient(&f->dy, c, ob, f->hw, scratch);
-    scratch += (ptrdiff_t)c->images * c->rows * ob * SN_B;
+    struct through *sums = s->statistics;
+    const struct operand d = make_gradient(&f->dy, c, ob, f->hw, s->d);
     const struct operand x =
-        make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), scratch);
-    const struct sn_gemm_weights g = {
+        make_source(&f->in, c, ib, f->hw, in_scratch(c, ib), s->x);
+    const struct product_weights weights = {
         .groups = c->images,
         .rows = c->rows,
         .i = f->i,
@@ -236,31 +260,37 @@ static void backward_chunk(const struct sn_fused_backward *f,
         .x_block = x.at.block,
         .y_group = d.at.image,
         .y_block = d.at.block,
-        .x_row = SN_B,
-        .y_row = SN_B,
         .x = x.p,
         .dy = d.p,
+        .pairs = s->pairs,
         .dw = f->dw,
         .add = c->image > 0 || c->row > 0,
     };
-    SN_KERNEL(sn_gemm_weights)(&g);
-    product(c, f->hw, f->o, f->i, &d, f->w, f->out.add, f->out.dx);
+    SN_KERNEL(sn_product_weights)(&weights);
+    const struct made dx =
+        product(c, f->hw, f->o, f->i, &d, s->w, f->out.dx, s->made);
+    for (int i = 0; i < c->images; i++)
+        for (int b = 0; b < ib; b++) {
+            struct run run = run_of(c, i, b, ib, f->hw);
+            sink_run(&f->in, &f->out, &run,
+                     dx.p + i * dx.at.image + b * dx.at.block, &sums[b]);
+        }
 }
 
 static void fused_backward(const struct sn_fused_backward *f, float *scratch)
 {
     const int ib = blocks_of(f->i), ob = blocks_of(f->o);
     const struct chunk size = chunk_size(f->hw, (ib > ob ? ib : ob) * SN_B);
-    struct through *sums = (struct through *)aligned(scratch);
-    scratch = aligned((float *)(sums + ib));
+    struct scratch s;
+    scratch_make(f->n, f->hw, f->i, f->o, scratch, &s);
+    struct through *sums = s.statistics;
     for (int b = 0; b < ib; b++)
         sums[b] = (struct through){{0}, {0}};
+    s.w = SN_KERNEL(sn_panel_make)(f->o, f->i, f->w, s.panel);
     for (int image = 0; image < f->n; image += size.images)
         for (int row = 0; row < f->hw; row += size.rows) {
             struct chunk c = chunk_at(&size, f->n, f->hw, image, row);
-            backward_chunk(f, &c, scratch);
-            if (f->out.through)
-                through_chunk(f, &c, sums);
+            backward_chunk(f, &c, &s);
         }
     for (int b = 0; f->out.ret_sums && b < ib; b++)
         through_finish(&sums[b], f->out.ret_sums, b, ib * SN_B);

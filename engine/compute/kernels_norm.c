@@ -17,14 +17,14 @@
 #include "engine/compute/sums.h"
 #include "engine/compute/vec.h"
 
-static void bn_sums(const struct sn_plane *s, const float *x, float *ret)
+static void bn_sums(const struct sn_plane *s, const void *x, float *ret)
 {
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
     for (int c = 0; c < cb; c++) {
         struct sums sums = {.count = 0};
         for (int n = 0; n < s->n; n++)
-            sums_add(&sums, x + (n * cb + c) * plane, s->hw);
+            sums_add(&sums, (const stored *)x + (n * cb + c) * plane, s->hw);
         sums_finish(&sums, ret, c, cb * SN_B);
     }
 }
@@ -49,8 +49,8 @@ static void bn_finish(const struct sn_plane *s, const float *sums,
 struct apply {
     vec scale, shift, gate;
     ivec lanes;
-    const float *x, *residual;
-    float *y;
+    const stored *x, *residual;
+    stored *y;
     int hw;
 };
 
@@ -59,14 +59,14 @@ SN_INLINE void apply_plane(const enum sn_cact act, const bool gated,
 {
     for (int i = 0; i < a->hw; i++) {
         ptrdiff_t at = (ptrdiff_t)i * SN_B;
-        vec v = act_of(act, load(a->x + at) * a->scale + a->shift);
+        vec v = act_of(act, fetch(a->x + at) * a->scale + a->shift);
         if (act == SN_CACT_HSIGMOID)
             v = keep(a->lanes, v);
         if (gated)
             v *= a->gate;
         if (residual)
-            v += load(a->residual + at);
-        store(a->y + at, v);
+            v += fetch(a->residual + at);
+        put(a->y + at, v);
     }
 }
 
@@ -83,9 +83,9 @@ SN_INLINE void apply_act(const enum sn_cact act, bool gated,
         apply_plane(act, false, false, a);
 }
 
-static void bn_apply(const struct sn_plane *s, const float *x,
+static void bn_apply(const struct sn_plane *s, const void *x,
                      const struct sn_affine *in, const float *gate,
-                     const float *residual, float *y)
+                     const void *residual, void *y)
 {
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
@@ -97,9 +97,10 @@ static void bn_apply(const struct sn_plane *s, const float *x,
                 .shift = load(in->shift + c * SN_B),
                 .gate = load_or_zero(gate, image * SN_B),
                 .lanes = lanes_of(s->c, c),
-                .x = x + image * plane,
-                .residual = residual ? residual + image * plane : NULL,
-                .y = y + image * plane,
+                .x = (const stored *)x + image * plane,
+                .residual =
+                    residual ? (const stored *)residual + image * plane : NULL,
+                .y = (stored *)y + image * plane,
                 .hw = s->hw,
             };
             switch (in->act) {
@@ -128,9 +129,9 @@ struct back {
     ptrdiff_t stride, vector_stride;
     vec mean, rstd;
     vec scale, shift; /* gamma * rstd; beta - mean * scale */
-    const float *x, *dy;
+    const stored *x, *dy;
     const float *gate, *dpool; /* NULL, or of image 0 */
-    float *dx;
+    stored *dx;
 };
 
 /* The gradient at the BN's output, before its activation, of one pixel. */
@@ -149,7 +150,7 @@ SN_INLINE void back_block(const enum sn_cact act, const bool gated,
     const float inverse = 1.0f / b->hw;
     dvec sum = {0}, product = {0};
     for (int n = 0; n < b->n; n++) {
-        const float *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
+        const stored *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
         vec gate = {0}, spread = {0};
         if (gated) {
             gate = load(b->gate + n * b->vector_stride);
@@ -160,16 +161,16 @@ SN_INLINE void back_block(const enum sn_cact act, const bool gated,
         for (; i + 2 <= b->hw; i += 2) {
 #pragma GCC unroll 2
             for (int j = 0; j < 2; j++) {
-                vec v = load(x + (i + j) * SN_B);
-                vec g = inner_gradient(act, gated, b, v,
-                                       load(dy + (i + j) * SN_B), gate, spread);
+                vec v = fetch(x + (i + j) * SN_B);
+                vec g = inner_gradient(
+                    act, gated, b, v, fetch(dy + (i + j) * SN_B), gate, spread);
                 s[j] += g;
                 q[j] += g * (v - b->mean);
             }
         }
         if (i < b->hw) {
-            vec v = load(x + i * SN_B);
-            vec g = inner_gradient(act, gated, b, v, load(dy + i * SN_B), gate,
+            vec v = fetch(x + i * SN_B);
+            vec g = inner_gradient(act, gated, b, v, fetch(dy + i * SN_B), gate,
                                    spread);
             s[0] += g;
             q[0] += g * (v - b->mean);
@@ -185,18 +186,18 @@ SN_INLINE void back_block(const enum sn_cact act, const bool gated,
     const vec c1 = narrow(sum / count);
     const vec c2 = narrow(product / count) * b->rstd;
     for (int n = 0; n < b->n; n++) {
-        const float *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
-        float *dx = b->dx + n * b->stride;
+        const stored *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
+        stored *dx = b->dx + n * b->stride;
         vec gate = {0}, spread = {0};
         if (gated) {
             gate = load(b->gate + n * b->vector_stride);
             spread = load(b->dpool + n * b->vector_stride) * inverse;
         }
         for (int i = 0; i < b->hw; i++) {
-            vec v = load(x + i * SN_B);
-            vec g = inner_gradient(act, gated, b, v, load(dy + i * SN_B), gate,
+            vec v = fetch(x + i * SN_B);
+            vec g = inner_gradient(act, gated, b, v, fetch(dy + i * SN_B), gate,
                                    spread);
-            store(dx + i * SN_B, b->scale * (g - c1 - (v - b->mean) * c2));
+            put(dx + i * SN_B, b->scale * (g - c1 - (v - b->mean) * c2));
         }
     }
 }
@@ -210,11 +211,11 @@ SN_INLINE void back_act(const enum sn_cact act, const struct back *b,
         back_block(act, false, b, dgamma, dbeta);
 }
 
-static void bn_backward(const struct sn_plane *s, const float *x,
+static void bn_backward(const struct sn_plane *s, const void *x,
                         const float *mean, const float *rstd,
                         const float *gamma, const float *beta, enum sn_cact act,
-                        const float *gate, const float *dpool, const float *dy,
-                        float *dx, float *dgamma, float *dbeta)
+                        const float *gate, const float *dpool, const void *dy,
+                        void *dx, float *dgamma, float *dbeta)
 {
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
@@ -231,11 +232,11 @@ static void bn_backward(const struct sn_plane *s, const float *x,
             .rstd = r,
             .scale = g * r,
             .shift = load(beta + at) - m * g * r,
-            .x = x + c * plane,
-            .dy = dy + c * plane,
+            .x = (const stored *)x + c * plane,
+            .dy = (const stored *)dy + c * plane,
             .gate = gated ? gate + at : NULL,
             .dpool = gated ? dpool + at : NULL,
-            .dx = dx + c * plane,
+            .dx = (stored *)dx + c * plane,
         };
         switch (act) {
         case SN_CACT_RELU:
@@ -264,19 +265,19 @@ SN_INLINE void sums_block(const enum sn_cact act, const bool gated,
     const float inverse = 1.0f / b->hw;
     dvec sum = {0}, product = {0};
     for (int n = 0; n < b->n; n++) {
-        const float *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
-        float *to = b->dx ? b->dx + n * b->stride : NULL;
+        const stored *x = b->x + n * b->stride, *dy = b->dy + n * b->stride;
+        stored *to = b->dx ? b->dx + n * b->stride : NULL;
         vec gate = {0}, spread = {0}, s = {0}, q = {0};
         if (gated) {
             gate = load(b->gate + n * b->vector_stride);
             spread = load(b->dpool + n * b->vector_stride) * inverse;
         }
         for (int i = 0; i < b->hw * SN_B; i += SN_B) {
-            vec v = load(x + i);
+            vec v = fetch(x + i);
             vec g =
-                inner_gradient(act, gated, b, v, load(dy + i), gate, spread);
+                inner_gradient(act, gated, b, v, fetch(dy + i), gate, spread);
             if (to)
-                store(to + i, g);
+                g = put(to + i, g);
             s += g;
             q += g * (v - b->mean);
         }
@@ -296,10 +297,10 @@ SN_INLINE void sums_act(const enum sn_cact act, const struct back *b,
         sums_block(act, false, b, ret_g, ret_product);
 }
 
-static void bn_backward_sums(const struct sn_plane *s, const float *x,
+static void bn_backward_sums(const struct sn_plane *s, const void *x,
                              const float *mean, const struct sn_affine *in,
                              const float *gate, const float *dpool,
-                             const float *dy, float *ret_g, float *sums)
+                             const void *dy, void *ret_g, float *sums)
 {
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
@@ -315,11 +316,11 @@ static void bn_backward_sums(const struct sn_plane *s, const float *x,
             .mean = load(mean + at),
             .scale = load(in->scale + at),
             .shift = load(in->shift + at),
-            .x = x + c * plane,
-            .dy = dy + c * plane,
+            .x = (const stored *)x + c * plane,
+            .dy = (const stored *)dy + c * plane,
             .gate = gated ? gate + at : NULL,
             .dpool = gated ? dpool + at : NULL,
-            .dx = ret_g ? ret_g + c * plane : NULL,
+            .dx = ret_g ? (stored *)ret_g + c * plane : NULL,
         };
         switch (in->act) {
         case SN_CACT_RELU:
@@ -344,14 +345,14 @@ static void bn_backward_sums(const struct sn_plane *s, const float *x,
 }
 
 static void gradient_apply(const struct sn_plane *s,
-                           const struct sn_gradient *d, float *dx)
+                           const struct sn_gradient *d, void *dx)
 {
     const int cb = blocks_of(s->c);
     for (int i = 0; i < s->n * cb; i++) {
         const struct run run = {.at = (ptrdiff_t)i * s->hw * SN_B,
                                 .channel = i % cb * SN_B,
                                 .pixels = s->hw};
-        gradient_make(d, &run, dx + run.at);
+        gradient_make(d, &run, (stored *)dx + run.at);
     }
 }
 

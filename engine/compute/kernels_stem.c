@@ -43,7 +43,7 @@ struct row {
     const float *in; /* frame at the tile's first tap */
     const float *w;
     vec bias;
-    float *y;
+    stored *y;
     enum sn_cact act;
     ivec lanes;
 };
@@ -79,7 +79,7 @@ SN_INLINE void row_tile(const int n, const int stride, const struct sn_stem *s,
             a[p] = act_of(SN_CACT_HSWISH, a[p]);
         else if (r->act == SN_CACT_HSIGMOID)
             a[p] = keep(r->lanes, act_of(SN_CACT_HSIGMOID, a[p]));
-        store(r->y + p * SN_B, a[p]);
+        put(r->y + p * SN_B, a[p]);
     }
 }
 
@@ -120,8 +120,9 @@ static void tile_stride2(int n, const struct sn_stem *s, const struct row *r)
 
 static void stem_forward(const struct sn_stem *s, const float *x,
                          const float *packed, const float *bias,
-                         enum sn_cact act, float *scratch, float *y)
+                         enum sn_cact act, float *scratch, void *ret_y)
 {
+    stored *y = ret_y;
     const int oh = out_size(s->h, s->stride), ow = out_size(s->w, s->stride);
     const int ob = blocks_of(s->o), tiles = (ow + SN_TILE - 1) / SN_TILE;
     memset(scratch, 0, sizeof(float) * stem_scratch(s));
@@ -149,7 +150,7 @@ static void stem_forward(const struct sn_stem *s, const float *x,
 
 /* The 9 taps of one input plane and one output block. */
 SN_INLINE void taps_of(const int stride, const struct sn_stem *s,
-                       const float *in, const float *dy, vec *sum)
+                       const float *in, const stored *dy, vec *sum)
 {
     const int oh = out_size(s->h, stride), ow = out_size(s->w, stride);
     const ptrdiff_t line = s->w + 2;
@@ -160,7 +161,7 @@ SN_INLINE void taps_of(const int stride, const struct sn_stem *s,
     for (int oy = 0; oy < oh; oy++)
         for (int ox = 0; ox < ow; ox++, dy += SN_B) {
             const float *p = in + oy * stride * line + ox * stride;
-            vec d = load(dy);
+            vec d = fetch(dy);
 #pragma GCC unroll 4
             for (int kx = 0; kx < 3; kx++) {
                 a[kx] += p[kx] * d;
@@ -174,8 +175,9 @@ SN_INLINE void taps_of(const int stride, const struct sn_stem *s,
 }
 
 static void stem_weights(const struct sn_stem *s, const float *x,
-                         const float *dy, float *scratch, float *dw)
+                         const void *gradient, float *scratch, float *dw)
 {
+    const stored *dy = gradient;
     const int oh = out_size(s->h, s->stride), ow = out_size(s->w, s->stride);
     const int ob = blocks_of(s->o), taps = 9 * s->i;
     const ptrdiff_t plane = (ptrdiff_t)(s->h + 2) * (s->w + 2);

@@ -6,20 +6,20 @@ static const struct sn_affine no_affine = {NULL, NULL, SN_CACT_NONE};
 
 /* Sum over a plane of act(x * scale + shift), times dy when not NULL. */
 SN_INLINE vec plane_sum(const enum sn_cact act, const bool affine, int hw,
-                        const float *x, vec scale, vec shift, const float *dy)
+                        const stored *x, vec scale, vec shift, const stored *dy)
 {
     vec sum[2] = {{0}};
     for (int i = 0; i < hw; i++) {
-        vec v = load(x + (ptrdiff_t)i * SN_B);
+        vec v = fetch(x + (ptrdiff_t)i * SN_B);
         if (affine)
             v = act_of(act, v * scale + shift);
-        sum[i & 1] += dy ? v * load(dy + (ptrdiff_t)i * SN_B) : v;
+        sum[i & 1] += dy ? v * fetch(dy + (ptrdiff_t)i * SN_B) : v;
     }
     return sum[0] + sum[1];
 }
 
-SN_INLINE vec sum_of(int hw, const float *x, const struct sn_affine *in, int c,
-                     const float *dy)
+SN_INLINE vec sum_of(int hw, const stored *x, const struct sn_affine *in, int c,
+                     const stored *dy)
 {
     const vec none = {0};
     if (!in->scale)
@@ -39,9 +39,10 @@ SN_INLINE vec sum_of(int hw, const float *x, const struct sn_affine *in, int c,
     }
 }
 
-static void pool_forward(const struct sn_plane *s, const float *x,
+static void pool_forward(const struct sn_plane *s, const void *tensor,
                          const struct sn_affine *in, float *pooled)
 {
+    const stored *x = tensor;
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
     if (!in)
@@ -53,20 +54,22 @@ static void pool_forward(const struct sn_plane *s, const float *x,
 }
 
 static void pool_backward(const struct sn_plane *s, const float *dpooled,
-                          float *dx)
+                          void *ret_dx)
 {
+    stored *dx = ret_dx;
     const int planes = s->n * blocks_of(s->c);
     for (int p = 0; p < planes; p++, dpooled += SN_B) {
         vec v = load(dpooled) * (1.0f / s->hw);
         for (int i = 0; i < s->hw; i++, dx += SN_B)
-            store(dx, v);
+            put(dx, v);
     }
 }
 
-static void gate_backward(const struct sn_plane *s, const float *x,
-                          const struct sn_affine *in, const float *dy,
+static void gate_backward(const struct sn_plane *s, const void *tensor,
+                          const struct sn_affine *in, const void *gradient,
                           float *dgate)
 {
+    const stored *x = tensor, *dy = gradient;
     const int cb = blocks_of(s->c);
     const ptrdiff_t plane = (ptrdiff_t)s->hw * SN_B;
     for (int n = 0; n < s->n; n++)
@@ -135,13 +138,22 @@ static void bias_act_backward(int n, int c, const float *x, const float *bias,
     }
 }
 
-static void add(size_t count, const float *x, float *y)
+static void vec_add(size_t count, const float *x, float *y)
 {
     size_t i = 0;
     for (; i + SN_B <= count; i += SN_B)
         store(y + i, load(y + i) + load(x + i));
     for (; i < count; i++)
         y[i] += x[i];
+}
+
+static void add(const struct sn_plane *s, const void *tensor, void *sum)
+{
+    const stored *x = tensor;
+    stored *y = sum;
+    const ptrdiff_t count = (ptrdiff_t)s->n * blocks_of(s->c) * s->hw * SN_B;
+    for (ptrdiff_t i = 0; i < count; i += SN_B)
+        put(y + i, fetch(y + i) + fetch(x + i));
 }
 
 void SN_KERNEL(sn_kernels_vector)(struct sn_kernels *k)
@@ -151,5 +163,6 @@ void SN_KERNEL(sn_kernels_vector)(struct sn_kernels *k)
     k->gate_backward = gate_backward;
     k->bias_act = bias_act;
     k->bias_act_backward = bias_act_backward;
+    k->vec_add = vec_add;
     k->add = add;
 }

@@ -16,9 +16,12 @@ void sn_stem_pack(const struct sn_compute *c, const struct sn_stem *s,
 }
 
 void sn_stem_forward(struct sn_cx *cx, const struct sn_stem *s, const float *x,
-                     const float *packed, float *y)
+                     const float *packed, void *y)
 {
-    sn_stem_infer(cx, s, x, packed, NULL, SN_CACT_NONE, y);
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
+    float *scratch = sn_cx_scratch(cx, k->stem_scratch(s));
+    if (scratch)
+        k->stem_forward(s, x, packed, NULL, SN_CACT_NONE, scratch, y);
 }
 
 void sn_stem_infer(struct sn_cx *cx, const struct sn_stem *s, const float *x,
@@ -31,11 +34,12 @@ void sn_stem_infer(struct sn_cx *cx, const struct sn_stem *s, const float *x,
 }
 
 void sn_stem_backward_weights(struct sn_cx *cx, const struct sn_stem *s,
-                              const float *x, const float *dy, float *dw)
+                              const float *x, const void *dy, float *dw)
 {
-    float *scratch = sn_cx_scratch(cx, cx->k->stem_scratch(s));
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
+    float *scratch = sn_cx_scratch(cx, k->stem_scratch(s));
     if (scratch)
-        cx->k->stem_weights(s, x, dy, scratch, dw);
+        k->stem_weights(s, x, dy, scratch, dw);
 }
 
 /* ---- depthwise ---- */
@@ -73,14 +77,15 @@ static float *dw_scratch(struct sn_cx *cx, const struct sn_dw *s,
     return dw_known(cx, s) ? sn_cx_scratch(cx, floats(s)) : NULL;
 }
 
-void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const float *x,
+void sn_dw_forward(struct sn_cx *cx, const struct sn_dw *s, const void *x,
                    const float *scale, const float *shift, enum sn_cact in_act,
-                   const float *packed, float *y, float *ret_sums)
+                   const float *packed, void *y, float *ret_sums)
 {
     const struct sn_affine in = {scale, shift, in_act};
-    float *scratch = dw_scratch(cx, s, cx->k->dw_scratch);
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
+    float *scratch = dw_scratch(cx, s, k->dw_scratch);
     if (scratch)
-        cx->k->dw_forward(s, x, &in, packed, scratch, y, ret_sums);
+        k->dw_forward(s, x, &in, packed, scratch, y, ret_sums);
 }
 
 void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s)
@@ -95,10 +100,10 @@ void sn_half_block_infer(struct sn_cx *cx, const struct sn_half_block *s)
 
 /* ---- batch normalisation ---- */
 
-void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_sums(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                 float *ret_sums)
 {
-    cx->k->bn_sums(s, x, ret_sums);
+    sn_cx_kernels(cx, s->store)->bn_sums(s, x, ret_sums);
 }
 
 void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
@@ -110,22 +115,23 @@ void sn_bn_finish(struct sn_cx *cx, const struct sn_plane *s, const float *sums,
                      ret_shift);
 }
 
-void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_apply(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                  const float *scale, const float *shift, enum sn_cact act,
-                 const float *gate, const float *residual, float *y)
+                 const float *gate, const void *residual, void *y)
 {
     const struct sn_affine in = {scale, shift, act};
-    cx->k->bn_apply(s, x, &in, gate, residual, y);
+    sn_cx_kernels(cx, s->store)->bn_apply(s, x, &in, gate, residual, y);
 }
 
-void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_bn_backward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                     const float *mean, const float *rstd, const float *gamma,
                     const float *beta, enum sn_cact act, const float *gate,
-                    const float *dpool, const float *dy, float *dx,
+                    const float *dpool, const void *dy, void *dx,
                     float *ret_dgamma, float *ret_dbeta)
 {
-    cx->k->bn_backward(s, x, mean, rstd, gamma, beta, act, gate, dpool, dy, dx,
-                       ret_dgamma, ret_dbeta);
+    sn_cx_kernels(cx, s->store)
+        ->bn_backward(s, x, mean, rstd, gamma, beta, act, gate, dpool, dy, dx,
+                      ret_dgamma, ret_dbeta);
 }
 
 /* ---- fused passes ---- */
@@ -135,19 +141,21 @@ void sn_dw_backward_fused(struct sn_cx *cx, const struct sn_dw *s,
                           const struct sn_gradient *dy, const float *packed,
                           const struct sn_sink *out, float *ret_packed_dw)
 {
-    float *scratch = dw_scratch(cx, s, cx->k->dw_backward_scratch);
+    const struct sn_kernels *k = sn_cx_kernels(cx, s->store);
+    float *scratch = dw_scratch(cx, s, k->dw_backward_scratch);
     if (scratch)
-        cx->k->dw_backward(s, in, dy, packed, out, scratch, ret_packed_dw);
+        k->dw_backward(s, in, dy, packed, out, scratch, ret_packed_dw);
 }
 
 void sn_bn_backward_sums(struct sn_cx *cx, const struct sn_plane *s,
-                         const float *x, const float *mean, const float *scale,
+                         const void *x, const float *mean, const float *scale,
                          const float *shift, enum sn_cact act,
-                         const float *gate, const float *dpool, const float *dy,
-                         float *ret_g, float *ret_sums)
+                         const float *gate, const float *dpool, const void *dy,
+                         void *ret_g, float *ret_sums)
 {
     const struct sn_affine in = {scale, shift, act};
-    cx->k->bn_backward_sums(s, x, mean, &in, gate, dpool, dy, ret_g, ret_sums);
+    sn_cx_kernels(cx, s->store)
+        ->bn_backward_sums(s, x, mean, &in, gate, dpool, dy, ret_g, ret_sums);
 }
 
 void sn_bn_gradient(struct sn_cx *cx, const struct sn_plane *s,
@@ -159,28 +167,34 @@ void sn_bn_gradient(struct sn_cx *cx, const struct sn_plane *s,
                        ret_pqr);
 }
 
+void sn_gradient_apply(struct sn_cx *cx, const struct sn_plane *s,
+                       const struct sn_gradient *d, void *dx)
+{
+    sn_cx_kernels(cx, s->store)->gradient_apply(s, d, dx);
+}
+
 /* ---- squeeze-and-excitation, pooling, vectors ---- */
 
-void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const float *x,
+void sn_pool_forward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
                      const float *scale, const float *shift, enum sn_cact act,
                      float *ret_pooled)
 {
     const struct sn_affine in = {scale, shift, act};
-    cx->k->pool_forward(s, x, &in, ret_pooled);
+    sn_cx_kernels(cx, s->store)->pool_forward(s, x, &in, ret_pooled);
 }
 
 void sn_pool_backward(struct sn_cx *cx, const struct sn_plane *s,
-                      const float *dpooled, float *dx)
+                      const float *dpooled, void *dx)
 {
-    cx->k->pool_backward(s, dpooled, dx);
+    sn_cx_kernels(cx, s->store)->pool_backward(s, dpooled, dx);
 }
 
-void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s,
-                      const float *x, const float *scale, const float *shift,
-                      enum sn_cact act, const float *dy, float *ret_dgate)
+void sn_gate_backward(struct sn_cx *cx, const struct sn_plane *s, const void *x,
+                      const float *scale, const float *shift, enum sn_cact act,
+                      const void *dy, float *ret_dgate)
 {
     const struct sn_affine in = {scale, shift, act};
-    cx->k->gate_backward(s, x, &in, dy, ret_dgate);
+    sn_cx_kernels(cx, s->store)->gate_backward(s, x, &in, dy, ret_dgate);
 }
 
 void sn_vec_bias_act(struct sn_cx *cx, int n, int c, const float *x,
@@ -198,7 +212,12 @@ void sn_vec_bias_act_backward(struct sn_cx *cx, int n, int c, const float *x,
 
 void sn_vec_add(struct sn_cx *cx, size_t count, const float *x, float *y)
 {
-    cx->k->add(count, x, y);
+    cx->k->vec_add(count, x, y);
+}
+
+void sn_add(struct sn_cx *cx, const struct sn_plane *s, const void *x, void *y)
+{
+    sn_cx_kernels(cx, s->store)->add(s, x, y);
 }
 
 /* ---- windows, and the ReLU after a sum ---- */

@@ -19,10 +19,18 @@ struct sums {
 /* Planes longer than this are summed piece by piece. */
 #define SN_SUMS_PIECE 256
 
-SN_INLINE void sums_add(struct sums *s, const float *x, int hw)
+/* The next value: as it is once stored, if it was made only now. */
+SN_INLINE vec sums_value(const float *made, stored *to, const stored *x,
+                         ptrdiff_t at)
+{
+    return made ? put(to + at, load(made + at)) : fetch(x + at);
+}
+
+SN_INLINE void sums_run(struct sums *s, const float *made, stored *to,
+                        const stored *x, int hw)
 {
     if (s->count == 0)
-        s->shift = load(x);
+        s->shift = made ? load(made) : fetch(x);
     for (int first = 0; first < hw; first += SN_SUMS_PIECE) {
         int last = first + SN_SUMS_PIECE < hw ? first + SN_SUMS_PIECE : hw;
         vec a[4] = {{0}}, b[4] = {{0}};
@@ -30,13 +38,14 @@ SN_INLINE void sums_add(struct sums *s, const float *x, int hw)
         for (; i + 4 <= last; i += 4) {
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) {
-                vec d = load(x + (ptrdiff_t)(i + j) * SN_B) - s->shift;
+                vec d = sums_value(made, to, x, (ptrdiff_t)(i + j) * SN_B) -
+                        s->shift;
                 a[j] += d;
                 b[j] += d * d;
             }
         }
         for (; i < last; i++) {
-            vec d = load(x + (ptrdiff_t)i * SN_B) - s->shift;
+            vec d = sums_value(made, to, x, (ptrdiff_t)i * SN_B) - s->shift;
             a[0] += d;
             b[0] += d * d;
         }
@@ -44,6 +53,21 @@ SN_INLINE void sums_add(struct sums *s, const float *x, int hw)
         s->square += widen((b[0] + b[1]) + (b[2] + b[3]));
     }
     s->count += hw;
+}
+
+/* A plane of a tensor. */
+SN_INLINE void sums_add(struct sums *s, const stored *x, int hw)
+{
+    sums_run(s, NULL, NULL, x, hw);
+}
+
+/* A plane made as floats, which is stored on the way (made_at). */
+SN_INLINE void sums_put(struct sums *s, const float *made, stored *to, int hw)
+{
+    if (SN_IN_PLACE)
+        sums_run(s, NULL, NULL, to, hw);
+    else
+        sums_run(s, made, to, NULL, hw);
 }
 
 /* ret: the sums of block cb of [2][cp]. */

@@ -1,5 +1,9 @@
 /* sn_vec - a block of B floats as one vector, in GCC's vector extensions.
  *
+ * Tensors are read by fetch and written by put, whatever their elements: this
+ * is where bfloat16 storage is. SN_BF16 makes the kernels of that storage out
+ * of the same sources.
+ *
  * Private to the kernels (needs SN_B). The compiler makes of `vec` what its
  * flags allow, one AVX-512 register, one AVX one, or two of SSE; intrinsics
  * stand for the three operations below alone that the extensions lack. Loops
@@ -47,6 +51,59 @@ SN_INLINE void store(float *p, vec v)
 {
     *(vec *)p = v;
 }
+
+/* ---- an element of a tensor ---- */
+
+#ifdef SN_BF16
+typedef uint16_t stored;
+
+SN_INLINE vec widened(__m256i bits)
+{
+    return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+}
+
+SN_INLINE vec fetch(const stored *p)
+{
+    return widened(_mm256_load_si256((const __m256i *)p));
+}
+
+/* Returns what fetch will give back. To nearest even; NaN stays NaN. */
+SN_INLINE vec put(stored *p, vec v)
+{
+    const __m256i bits = (__m256i)_mm512_cvtneps_pbh((__m512)v);
+    _mm256_store_si256((__m256i *)p, bits);
+    return widened(bits);
+}
+
+/* Where floats are made that then go to `to`, by put: in scratch, or at once in
+ * the tensor where it holds floats. */
+#define SN_IN_PLACE false
+SN_INLINE float *made_at(stored *to, float *scratch)
+{
+    (void)to;
+    return scratch;
+}
+#else
+typedef float stored;
+
+SN_INLINE vec fetch(const stored *p)
+{
+    return load(p);
+}
+
+SN_INLINE vec put(stored *p, vec v)
+{
+    store(p, v);
+    return v;
+}
+
+#define SN_IN_PLACE true
+SN_INLINE float *made_at(stored *to, float *scratch)
+{
+    (void)scratch;
+    return to;
+}
+#endif
 
 SN_INLINE vec load_or_zero(const float *p, ptrdiff_t offset)
 {

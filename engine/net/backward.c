@@ -20,24 +20,11 @@ static float *grad_beta(const struct gradient *g, int j)
     return g->packed + g->pass->sub->gradient_at[j].beta;
 }
 
-/* Through activation and BN of layer j, whose raw output is x; dx may be dy. */
-static void bn_back(const struct gradient *g, int j, const float *x,
-                    enum sn_cact act, const float *gate, const float *dpool,
-                    const float *dy, float *dx)
-{
-    const struct sn_pass *p = g->pass;
-    const struct sn_bn_tape *bn = &p->tape->bn[j];
-    struct sn_plane plane = sn_pass_plane(p, j);
-    sn_bn_backward(p->cx, &plane, x, bn->mean, bn->rstd, sn_pass_gamma(p, j),
-                   sn_pass_beta(p, j), act, gate, dpool, dy, dx,
-                   g->packed + p->sub->gradient_at[j].gamma, grad_beta(g, j));
-}
-
 /* From the sums of layer j's gradient (tape's sums, see sn_bn_backward_sums) to
  * those of its BN, and to how the gradient g is read through it; x is the raw
  * output. */
 static struct sn_gradient through_bn(const struct gradient *g, int j,
-                                     const float *gradient, const float *x)
+                                     const void *gradient, const void *x)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_bn_tape *bn = &p->tape->bn[j];
@@ -51,18 +38,32 @@ static struct sn_gradient through_bn(const struct gradient *g, int j,
                                 pqr + 2 * padded};
 }
 
-/* Weight gradient of a 1x1, and dx, which may share memory with x. */
-static void conv_back(const struct gradient *g, int j, const float *x,
-                      const float *dy, float *dx)
+/* From the gradient of what layer j's BN and activation give, dy, to its raw
+ * output's, which is read from dx and the layer's raw output x. */
+static struct sn_gradient bn_back(const struct gradient *g, int j,
+                                  const void *x, enum sn_cact act,
+                                  const void *dy, void *dx)
 {
     const struct sn_pass *p = g->pass;
-    struct sn_conv1 s = sn_pass_conv1(p, j);
+    const struct sn_bn_tape *bn = &p->tape->bn[j];
+    struct sn_plane plane = sn_pass_plane(p, j);
+    sn_bn_backward_sums(p->cx, &plane, x, bn->mean, bn->scale, bn->shift, act,
+                        NULL, NULL, dy, dx, p->tape->sums);
+    return through_bn(g, j, dx, x);
+}
+
+/* Weight gradient of a linear layer, and dx, which may share memory with x. */
+static void linear_back(const struct gradient *g, int j, const float *x,
+                        const float *dy, float *dx)
+{
+    const struct sn_pass *p = g->pass;
+    struct sn_conv1 s = sn_pass_linear(p, j);
     sn_conv1_backward_weights(p->cx, &s, x, dy, grad_weight(g, j));
     sn_conv1_backward_data(p->cx, &s, dy, sn_pass_weight_back(p, j), dx);
 }
 
 /* From dlogits to the gradient of the last block's output, into dx. */
-static void tail_back(const struct gradient *g, const float *dlogits, float *dx)
+static void tail_back(const struct gradient *g, const float *dlogits, void *dx)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_plan *plan = &p->sub->plan;
@@ -76,23 +77,28 @@ static void tail_back(const struct gradient *g, const float *dlogits, float *dx)
     sn_vec_bias_act_backward(p->cx, p->n, plan->classes, tape->logits,
                              sn_pass_beta(p, classifier), SN_CACT_NONE, dlogits,
                              u, grad_beta(g, classifier));
-    conv_back(g, classifier, tape->mixed, u, v);
+    linear_back(g, classifier, tape->mixed, u, v);
     float *dpooled = v;
     if (plan->feature_out > 0) {
         sn_vec_bias_act_backward(p->cx, p->n, plan->feature_out, tape->feature,
                                  NULL, act, v, v, NULL);
-        conv_back(g, feature, tape->pooled, v, u);
+        linear_back(g, feature, tape->pooled, v, u);
         dpooled = u;
     }
     sn_pool_backward(p->cx, &plane, dpooled, tape->wide);
-    bn_back(g, head, tape->head, act, NULL, NULL, tape->wide, tape->wide);
-    conv_back(g, head, tape->block[plan->n_blocks - 1].y, tape->wide, dx);
+    struct sn_gradient d =
+        bn_back(g, head, tape->head, act, tape->wide, tape->wide);
+    struct sn_conv1 s = sn_pass_conv1(p, head);
+    struct sn_source in = {.u = tape->block[plan->n_blocks - 1].y};
+    struct sn_sink out = {.dx = dx};
+    sn_conv1_backward_fused(p->cx, &s, &in, &d, sn_pass_weight_back(p, head),
+                            &out, grad_weight(g, head));
 }
 
 /* From the gradient of the gated tensor to that of the pooled vector, which
  * comes back in vector[0]. */
 static void squeeze_excite_back(const struct gradient *g, int b,
-                                const float *dnarrow)
+                                const void *dnarrow)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_block_tape *t = &p->tape->block[b];
@@ -108,11 +114,11 @@ static void squeeze_excite_back(const struct gradient *g, int b,
     sn_vec_bias_act_backward(p->cx, p->n, p->sub->layer[expand].o, t->expand,
                              sn_pass_beta(p, expand), SN_CACT_HSIGMOID, u, u,
                              grad_beta(g, expand));
-    conv_back(g, expand, t->reduced, u, v);
+    linear_back(g, expand, t->reduced, u, v);
     sn_vec_bias_act_backward(p->cx, p->n, p->sub->layer[reduce].o, t->reduce,
                              sn_pass_beta(p, reduce), SN_CACT_RELU, v, v,
                              grad_beta(g, reduce));
-    conv_back(g, reduce, t->pooled, v, u);
+    linear_back(g, reduce, t->pooled, v, u);
 }
 
 /* From the gradient of a block's raw projection to that of its raw depthwise
@@ -147,7 +153,7 @@ static void project_back(const struct gradient *g, int b,
 /* Where the block expands dx gets the gradient of the expansion's BN, and its
  * sums; else that of the block's input. */
 static void depth_back(const struct gradient *g, int b,
-                       const struct sn_gradient *db, float *dx)
+                       const struct sn_gradient *db, void *dx)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_block_plan *plan = &p->sub->plan.block[b];
@@ -164,8 +170,8 @@ static void depth_back(const struct gradient *g, int b,
                          grad_weight(g, depth));
 }
 
-static void block_back(const struct gradient *g, int b, const float *dy,
-                       float *dx)
+static void block_back(const struct gradient *g, int b, const void *dy,
+                       void *dx)
 {
     const struct sn_pass *p = g->pass;
     const struct sn_block_plan *plan = &p->sub->plan.block[b];
@@ -195,20 +201,20 @@ static void block_back(const struct gradient *g, int b, const float *dy,
     }
     depth_back(g, b, &d, dx);
     if (plan->residual) {
-        size_t channels =
-            (size_t)sn_compute_padded(p->sub->net->compute, plan->in);
-        size_t side = (size_t)plan->in_size;
-        sn_vec_add(p->cx, (size_t)p->n * channels * side * side, dy, dx);
+        struct sn_plane input = sn_pass_input(p, b);
+        sn_add(p->cx, &input, dy, dx);
     }
 }
 
-static void stem_back(const struct gradient *g, const float *dx)
+static void stem_back(const struct gradient *g, const void *dx)
 {
     const struct sn_pass *p = g->pass;
     struct sn_stem s = sn_pass_stem(p);
     float *dw = grad_weight(g, 0);
     enum sn_cact act = sn_layer_act(p->sub->plan.stem_act);
-    bn_back(g, 0, p->tape->stem, act, NULL, NULL, dx, p->tape->wide);
+    struct sn_plane plane = sn_pass_plane(p, 0);
+    struct sn_gradient d = bn_back(g, 0, p->tape->stem, act, dx, p->tape->wide);
+    sn_gradient_apply(p->cx, &plane, &d, p->tape->wide);
     memset(dw, 0, sizeof(float) * sn_layer_weight_floats(&p->sub->layer[0]));
     sn_stem_backward_weights(p->cx, &s, p->images, p->tape->wide, dw);
 }
@@ -219,7 +225,7 @@ void sn_subnet_backward(const struct sn_subnet *sub, struct sn_cx *cx,
 {
     struct sn_pass p = {sub, cx, &ws->train_tape, images, n};
     struct gradient g = {&p, ret_gradient};
-    float *const *stream = ws->train_tape.stream;
+    void *const *stream = ws->train_tape.stream;
     int last = sub->plan.n_blocks - 1;
 
     if (sub->plan.family == SN_FAMILY_RESNET) {

@@ -9,15 +9,15 @@ size_t sn_supernet_bytes(const struct sn_supernet *net)
 }
 
 void sn_net_touched(const struct sn_supernet *net, const struct sn_plan *plan,
-                    int n, struct sn_touched *ret)
+                    int n, enum sn_store store, struct sn_touched *ret)
 {
     struct sn_layer layer[SN_MAX_LAYERS];
     struct sn_layer_at at[SN_MAX_LAYERS];
     struct sn_tape tape;
     int n_layers = sn_layer_count(plan);
     sn_layers_make(plan, layer);
-    ret->pass =
-        sizeof(float) * sn_tape_make(net->compute, plan, n, true, NULL, &tape);
+    ret->pass = sizeof(float) *
+                sn_tape_make(net->compute, plan, n, true, store, NULL, &tape);
     ret->weights =
         sizeof(float) * sn_layout_weights(net->compute, layer, n_layers, at);
     ret->gradient =

@@ -15,7 +15,7 @@ static void finish_bn(const struct sn_pass *p, int j)
 /* y = conv(source), raw, and its BN's scale and shift; the source itself goes
  * to x where that is not NULL. */
 static void conv_bn(const struct sn_pass *p, int j, const struct sn_source *in,
-                    float *x, float *y)
+                    void *x, void *y)
 {
     struct sn_conv1 s = sn_pass_conv1(p, j);
     sn_conv1_forward_fused(p->cx, &s, in, sn_pass_weight(p, j), x, y,
@@ -26,7 +26,7 @@ static void conv_bn(const struct sn_pass *p, int j, const struct sn_source *in,
 static void conv_vector(const struct sn_pass *p, int j, const float *x,
                         float *y)
 {
-    struct sn_conv1 s = sn_pass_conv1(p, j);
+    struct sn_conv1 s = sn_pass_linear(p, j);
     sn_conv1_forward(p->cx, &s, x, sn_pass_weight(p, j), y);
 }
 
@@ -103,7 +103,7 @@ static void block(const struct sn_pass *p, int b, struct sn_source *io)
     if (plan->expands) {
         conv_bn(p, expand, io, t->x, t->a);
     } else {
-        struct sn_plane plane = {p->n, plan->in, plan->in_size * plan->in_size};
+        struct sn_plane plane = sn_pass_input(p, b);
         sn_bn_apply(p->cx, &plane, io->u, io->scale, io->shift, io->act, NULL,
                     io->residual, t->x);
     }
@@ -164,7 +164,7 @@ void sn_subnet_forward_train(const struct sn_subnet *sub, struct sn_cx *cx,
                              int n, float *ret_logits)
 {
     assert(n <= ws->train_n);
-    sn_tape_make(sub->net->compute, &sub->plan, n, true, ws->train,
+    sn_tape_make(sub->net->compute, &sub->plan, n, true, ws->store, ws->train,
                  &ws->train_tape);
     struct sn_pass p = {sub, cx, &ws->train_tape, images, n};
     sn_pass_forward(&p, ret_logits);
@@ -175,8 +175,8 @@ void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
                        float *ret_logits)
 {
     assert(n <= ws->forward_n);
-    sn_tape_make(sub->net->compute, &sub->plan, n, false, ws->forward,
-                 &ws->forward_tape);
+    sn_tape_make(sub->net->compute, &sub->plan, n, false, ws->store,
+                 ws->forward, &ws->forward_tape);
     struct sn_pass p = {sub, cx, &ws->forward_tape, images, n};
     sn_pass_forward(&p, ret_logits);
 }

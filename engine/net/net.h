@@ -64,7 +64,7 @@ struct sn_touched {
     size_t weights, gradient;
 };
 void sn_net_touched(const struct sn_supernet *net, const struct sn_plan *plan,
-                    int n, struct sn_touched *ret);
+                    int n, enum sn_store store, struct sn_touched *ret);
 const struct sn_space *sn_supernet_space(const struct sn_supernet *net);
 int sn_supernet_in_channels(const struct sn_supernet *net);
 int sn_supernet_classes(const struct sn_supernet *net);
@@ -101,13 +101,15 @@ size_t sn_net_gradient_floats(const struct sn_supernet *net);
 
 /* ---- a shard's activations ---- */
 /* For training shards of up to train_n images and forward-only batches of up to
- * forward_n of the largest architecture. */
+ * forward_n of the largest architecture. `store` is how its tensors are stored,
+ * in every pass with it; SN_ERR_UNSUPPORTED where there are no kernels for it.
+ */
 enum sn_err sn_workspace_new(const struct sn_supernet *net, int train_n,
-                             int forward_n, struct sn_workspace **ret,
-                             struct sn_error *err);
+                             int forward_n, enum sn_store store,
+                             struct sn_workspace **ret, struct sn_error *err);
 void sn_workspace_free(struct sn_workspace *ws);
 size_t sn_workspace_bytes(const struct sn_supernet *net, int train_n,
-                          int forward_n);
+                          int forward_n, enum sn_store store);
 /* Padded logits of an image: sn_compute_padded(classes). */
 size_t sn_net_logit_stride(const struct sn_supernet *net);
 

@@ -54,7 +54,15 @@ static inline const float *sn_pass_beta(const struct sn_pass *p, int j)
 static inline struct sn_conv1 sn_pass_conv1(const struct sn_pass *p, int j)
 {
     const struct sn_layer *l = &p->sub->layer[j];
-    return (struct sn_conv1){p->n, l->i, l->o, l->in_size, l->in_size};
+    return (struct sn_conv1){p->n,       l->i,       l->o,
+                             l->in_size, l->in_size, p->tape->store};
+}
+
+/* The same of vectors, which are floats always. */
+static inline struct sn_conv1 sn_pass_linear(const struct sn_pass *p, int j)
+{
+    const struct sn_layer *l = &p->sub->layer[j];
+    return (struct sn_conv1){p->n, l->i, l->o, 1, 1, SN_STORE_F32};
 }
 
 static inline struct sn_conv3 sn_pass_conv3(const struct sn_pass *p, int j)
@@ -65,21 +73,31 @@ static inline struct sn_conv3 sn_pass_conv3(const struct sn_pass *p, int j)
 static inline struct sn_dw sn_pass_dw(const struct sn_pass *p, int j)
 {
     const struct sn_layer *l = &p->sub->layer[j];
-    return (struct sn_dw){p->n, l->o, l->in_size, l->in_size, l->k, l->stride};
+    return (struct sn_dw){p->n, l->o,      l->in_size,    l->in_size,
+                          l->k, l->stride, p->tape->store};
 }
 
 static inline struct sn_stem sn_pass_stem(const struct sn_pass *p)
 {
     const struct sn_layer *l = &p->sub->layer[0];
-    return (struct sn_stem){p->n,       l->i,       l->o,
-                            l->in_size, l->in_size, l->stride};
+    return (struct sn_stem){p->n,       l->i,      l->o,          l->in_size,
+                            l->in_size, l->stride, p->tape->store};
 }
 
 /* The output of layer j. */
 static inline struct sn_plane sn_pass_plane(const struct sn_pass *p, int j)
 {
     const struct sn_layer *l = &p->sub->layer[j];
-    return (struct sn_plane){p->n, l->o, l->out_size * l->out_size};
+    return (struct sn_plane){p->n, l->o, l->out_size * l->out_size,
+                             p->tape->store};
+}
+
+/* A block's input. */
+static inline struct sn_plane sn_pass_input(const struct sn_pass *p, int b)
+{
+    const struct sn_block_plan *plan = &p->sub->plan.block[b];
+    return (struct sn_plane){p->n, plan->in, plan->in_size * plan->in_size,
+                             p->tape->store};
 }
 
 #endif

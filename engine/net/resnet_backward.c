@@ -203,7 +203,7 @@ void sn_resnet_backward(const struct sn_pass *p, const float *dlogits,
                         float *ret_gradient)
 {
     struct gradient g = {p, ret_gradient};
-    float *const *stream = p->tape->stream;
+    void *const *stream = p->tape->stream;
     int last = p->sub->plan.n_blocks - 1;
 
     tail_back(&g, dlogits, stream[last % 2]);

@@ -8,6 +8,7 @@
 struct bump {
     const struct sn_compute *compute;
     int n;
+    enum sn_store store;
     float *base;
     size_t used, peak;
 };
@@ -28,12 +29,25 @@ static size_t plane_floats(const struct bump *mem, int channels, int size)
            (size_t)size * (size_t)size;
 }
 
-static float *take_plane(struct bump *mem, int channels, int size)
+/* A vector an image. */
+static float *take_vector(struct bump *mem, int channels)
 {
-    return take(mem, plane_floats(mem, channels, size));
+    return take(mem, plane_floats(mem, channels, 1));
 }
 
-/* The largest of each kind of tensor in a plan, in floats. */
+/* A tensor of as many elements, stored as it may be. */
+static void *take_elements(struct bump *mem, size_t elements)
+{
+    return take(mem,
+                mem->store == SN_STORE_BF16 ? (elements + 1) / 2 : elements);
+}
+
+static void *take_plane(struct bump *mem, int channels, int size)
+{
+    return take_elements(mem, plane_floats(mem, channels, size));
+}
+
+/* The largest of each kind of tensor in a plan, in elements. */
 struct extents {
     size_t narrow, wide, out, stream, vector, channels;
 };
@@ -93,11 +107,11 @@ static void take_block(struct bump *mem, const struct sn_block_plan *b,
     t->a = b->expands ? take_plane(mem, b->mid, b->in_size) : t->x;
     t->b = take_plane(mem, b->mid, b->out_size);
     if (b->se_mid > 0) {
-        t->pooled = take_plane(mem, b->mid, 1);
-        t->reduce = take_plane(mem, b->se_mid, 1);
-        t->reduced = take_plane(mem, b->se_mid, 1);
-        t->expand = take_plane(mem, b->mid, 1);
-        t->gate = take_plane(mem, b->mid, 1);
+        t->pooled = take_vector(mem, b->mid);
+        t->reduce = take_vector(mem, b->se_mid);
+        t->reduced = take_vector(mem, b->se_mid);
+        t->expand = take_vector(mem, b->mid);
+        t->gate = take_vector(mem, b->mid);
     } else {
         t->pooled = t->reduce = t->reduced = t->expand = t->gate = NULL;
     }
@@ -107,43 +121,46 @@ static void take_tail(struct bump *mem, const struct sn_plan *plan,
                       struct sn_tape *tape)
 {
     tape->head = take_plane(mem, plan->head_out, plan->head_size);
-    tape->pooled = take_plane(mem, plan->head_out, 1);
+    tape->pooled = take_vector(mem, plan->head_out);
     tape->feature = tape->mixed = tape->pooled;
     if (plan->feature_out > 0) {
-        tape->feature = take_plane(mem, plan->feature_out, 1);
-        tape->mixed = take_plane(mem, plan->feature_out, 1);
+        tape->feature = take_vector(mem, plan->feature_out);
+        tape->mixed = take_vector(mem, plan->feature_out);
     }
-    tape->logits = take_plane(mem, plan->classes, 1);
+    tape->logits = take_vector(mem, plan->classes);
 }
 
 size_t sn_tape_make(const struct sn_compute *compute,
-                    const struct sn_plan *plan, int n, bool train, float *base,
-                    struct sn_tape *ret)
+                    const struct sn_plan *plan, int n, bool train,
+                    enum sn_store store, float *base, struct sn_tape *ret)
 {
     if (plan->family == SN_FAMILY_RESNET) {
+        ret->store = SN_STORE_F32;
         return sn_resnet_tape_make(compute, plan, n, train, base, ret);
     }
-    struct bump mem = {.compute = compute, .n = n, .base = base};
+    struct bump mem = {
+        .compute = compute, .n = n, .store = store, .base = base};
     struct extents e = measure(&mem, plan);
 
     ret->n = n;
+    ret->store = store;
     take_statistics(&mem, plan, ret);
-    ret->stream[0] = take(&mem, e.stream);
-    ret->stream[1] = take(&mem, e.stream);
-    ret->narrow = train ? take(&mem, e.narrow) : NULL;
-    ret->wide = train ? take(&mem, e.wide) : NULL;
+    ret->stream[0] = take_elements(&mem, e.stream);
+    ret->stream[1] = take_elements(&mem, e.stream);
+    ret->narrow = train ? take_elements(&mem, e.narrow) : NULL;
+    ret->wide = train ? take_elements(&mem, e.wide) : NULL;
     ret->vector[0] = train ? take(&mem, e.vector) : NULL;
     ret->vector[1] = train ? take(&mem, e.vector) : NULL;
     ret->sums = train ? take(&mem, 2 * e.channels) : NULL;
     ret->pqr = train ? take(&mem, 3 * e.channels) : NULL;
-    float *raw[2];
-    raw[0] = train ? NULL : take(&mem, e.out);
-    raw[1] = train ? NULL : take(&mem, e.out);
+    void *raw[2];
+    raw[0] = train ? NULL : take_elements(&mem, e.out);
+    raw[1] = train ? NULL : take_elements(&mem, e.out);
 
     ret->stem = take_plane(&mem, plan->stem_out, plan->stem_size);
     size_t mark = mem.used;
-    float *x = train ? take_plane(&mem, plan->stem_out, plan->stem_size)
-                     : ret->stream[0];
+    void *x = train ? take_plane(&mem, plan->stem_out, plan->stem_size)
+                    : ret->stream[0];
     for (int i = 0; i < plan->n_blocks; i++) {
         const struct sn_block_plan *b = &plan->block[i];
         struct sn_block_tape *t = &ret->block[i];
@@ -164,42 +181,53 @@ size_t sn_tape_make(const struct sn_compute *compute,
     return mem.peak;
 }
 
-static size_t workspace_floats(const struct sn_supernet *net, int n, bool train)
+static size_t workspace_floats(const struct sn_supernet *net, int n, bool train,
+                               enum sn_store store)
 {
     struct sn_tape tape;
-    return n > 0 ? sn_tape_make(net->compute, &net->largest, n, train, NULL,
-                                &tape)
+    return n > 0 ? sn_tape_make(net->compute, &net->largest, n, train, store,
+                                NULL, &tape)
                  : 0;
 }
 
 size_t sn_workspace_bytes(const struct sn_supernet *net, int train_n,
-                          int forward_n)
+                          int forward_n, enum sn_store store)
 {
     return sizeof(float) *
-           (sn_arena_round(workspace_floats(net, train_n, true)) +
-            sn_arena_round(workspace_floats(net, forward_n, false)));
+           (sn_arena_round(workspace_floats(net, train_n, true, store)) +
+            sn_arena_round(workspace_floats(net, forward_n, false, store)));
 }
 
 enum sn_err sn_workspace_new(const struct sn_supernet *net, int train_n,
-                             int forward_n, struct sn_workspace **ret,
-                             struct sn_error *err)
+                             int forward_n, enum sn_store store,
+                             struct sn_workspace **ret, struct sn_error *err)
 {
+    if (!sn_compute_stores(net->compute, store)) {
+        return sn_error_set(err, SN_ERR_UNSUPPORTED,
+                            "this CPU, or its kernels (%s), have no bf16",
+                            sn_compute_isa(net->compute));
+    }
+    if (store != SN_STORE_F32 && net->largest.family == SN_FAMILY_RESNET) {
+        return sn_error_set(err, SN_ERR_UNSUPPORTED,
+                            "residual networks train in f32 alone");
+    }
     struct sn_workspace *ws = calloc(1, sizeof(*ws));
     if (ws == NULL) {
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a workspace");
     }
     ws->train_n = train_n;
     ws->forward_n = forward_n;
+    ws->store = store;
     enum sn_err rc = sn_arena_init(
-        &ws->memory, sn_workspace_bytes(net, train_n, forward_n), err);
+        &ws->memory, sn_workspace_bytes(net, train_n, forward_n, store), err);
     if (rc != SN_OK) {
         sn_workspace_free(ws);
         return rc;
     }
-    ws->train =
-        sn_arena_floats(&ws->memory, workspace_floats(net, train_n, true));
-    ws->forward =
-        sn_arena_floats(&ws->memory, workspace_floats(net, forward_n, false));
+    ws->train = sn_arena_floats(&ws->memory,
+                                workspace_floats(net, train_n, true, store));
+    ws->forward = sn_arena_floats(
+        &ws->memory, workspace_floats(net, forward_n, false, store));
     *ret = ws;
     return SN_OK;
 }

@@ -8,8 +8,9 @@
  * tensors are made when they are read, and never stored. A forward-only pass
  * lets every block use the same memory, its stream and raw projections (which
  * the next block still reads) going to and fro between two buffers each.
- * Batch statistics are kept in both. A tape is laid out anew for each pass, by
- * arithmetic alone.
+ * Tensors (the pointers to void) are stored as the workspace says, vectors and
+ * statistics in floats. Batch statistics are kept in both. A tape is laid out
+ * anew for each pass, by arithmetic alone.
  */
 #ifndef SN_NET_WORKSPACE_H
 #define SN_NET_WORKSPACE_H
@@ -23,8 +24,8 @@ struct sn_bn_tape {
 };
 
 struct sn_block_tape {
-    float *x, *y;     /* input and output: y is the next one's x */
-    float *a, *b, *d; /* raw outputs; a is x where the block does not expand */
+    void *x, *y;     /* input and output: y is the next one's x */
+    void *a, *b, *d; /* raw outputs; a is x where the block does not expand */
     /* SE, [n][Cp]: pool -> reduce (raw, activated) -> expand (raw) -> gate */
     float *pooled, *reduce, *reduced, *expand, *gate;
     /* [resnet] of the shortcut: the window's mean of x (x itself at stride 1),
@@ -39,26 +40,30 @@ struct sn_stem_tape {
 
 struct sn_tape {
     int n;
-    float *stem;
+    enum sn_store store;
+    void *stem;
     struct sn_stem_tape stems; /* [resnet] */
     struct sn_block_tape block[SN_MAX_BLOCKS];
+    void *head;
     /* mixed is what the classifier reads: pooled where there is no feature
      * layer */
-    float *head, *pooled, *feature, *mixed, *logits;
+    float *pooled, *feature, *mixed, *logits;
     struct sn_bn_tape bn[SN_MAX_LAYERS]; /* by layer */
     /* The residual stream, to and fro: of the forward-only pass, or the
      * gradients of the backward pass. */
-    float *stream[2];
+    void *stream[2];
     /* Temporaries of the backward pass: gradients of a depthwise output; of a
      * depthwise input, or of the head; vectors [n][Cp]; a BN's [2][Cp] and
      * [3][Cp]. */
-    float *narrow, *wide, *vector[2], *sums, *pqr;
+    void *narrow, *wide;
+    float *vector[2], *sums, *pqr;
     /* [resnet] in both passes: a bottleneck's activated middle */
     float *active;
 };
 
 struct sn_workspace {
     int train_n, forward_n;
+    enum sn_store store;
     struct sn_arena memory;
     float *train, *forward;
     struct sn_tape train_tape, forward_tape;
@@ -67,8 +72,8 @@ struct sn_workspace {
 /* Lays the tape out from `base` and returns the floats it takes; with base NULL
  * it only counts. */
 size_t sn_tape_make(const struct sn_compute *compute,
-                    const struct sn_plan *plan, int n, bool train, float *base,
-                    struct sn_tape *ret);
+                    const struct sn_plan *plan, int n, bool train,
+                    enum sn_store store, float *base, struct sn_tape *ret);
 
 /* The same of the ResNet family. */
 size_t sn_resnet_tape_make(const struct sn_compute *compute,

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/device/table.h"
+#include "engine/run/precision.h"
 #include "engine/run/strategy.h"
 #include "engine/search/subspace.h"
 #include "engine/train/evaluate.h"
@@ -96,6 +97,7 @@ static void training(const struct sn_spec *spec, const struct outline *o,
         .shard_size = spec->train.shard_size,
         .max_subnets = trained,
         .max_drawn = drawn,
+        .store = sn_precision_store(spec),
     };
     bool teacher = false;
 

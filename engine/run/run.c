@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/run/job.h"
+#include "engine/run/precision.h"
 
 /* ---- making and unmaking ---- */
 
@@ -58,6 +59,7 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .shard_size = spec->train.shard_size,
         .max_subnets = trained,
         .max_drawn = drawn,
+        .store = sn_precision_store(spec),
         .label_smoothing = (float)spec->train.label_smoothing,
         .momentum = (float)spec->train.momentum,
         .weight_decay = (float)spec->train.weight_decay,

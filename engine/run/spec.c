@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/run/budget.h"
+#include "engine/run/precision.h"
 #include "engine/run/strategy.h"
 #include "engine/search/predictor.h"
 
@@ -39,7 +40,7 @@ static const char *const strategies[] = {
 static const char *const trainers[] = {"path", "sandwich", "teacher", NULL};
 static const char *const kernels[] = {"fixed", "elastic", NULL};
 static const char *const samplings[] = {"best_up", "worst_up", NULL};
-static const char *const precisions[] = {"auto", "f32", NULL};
+static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
 
 #define AT(member) \
     offsetof(struct sn_spec, member), sizeof(((struct sn_spec *)0)->member)
@@ -67,7 +68,9 @@ static const struct sn_field fields[] = {
     {"/train/workers", SN_FIELD_INT, AT(train.workers), 0, 256, 0, NULL, NULL,
      false, "threads; 0: as many as the daemon's CPUs"},
     {"/train/precision", SN_FIELD_ENUM, AT(train.precision), 0, 0,
-     SN_PRECISION_AUTO, NULL, precisions, false, "arithmetic of training"},
+     SN_PRECISION_AUTO, NULL, precisions, false,
+     "arithmetic of training; auto: bf16 where the space is validated for it "
+     "and the CPU has it, else f32"},
     {"/train/learning_rate", SN_FIELD_DOUBLE, AT(train.learning_rate), 1e-6, 10,
      0.1, NULL, NULL, false,
      "the highest rate of SGD; not given: the strategy's own for the batch"},
@@ -362,9 +365,9 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
                            s.search.device);
     if (s.train.workers == 0)
         s.train.workers = usable_cpus();
-    s.train.precision = SN_PRECISION_F32; /* what `auto` means so far */
     sn_strategy_defaults(&s);
-    if ((rc = sn_strategy_check(&s, space, err)) != SN_OK ||
+    if ((rc = sn_precision_resolve(&s, space, err)) != SN_OK ||
+        (rc = sn_strategy_check(&s, space, err)) != SN_OK ||
         (rc = resolve_images(&s, data, err)) != SN_OK ||
         (rc = resolve_subspace(&s, space, err)) != SN_OK ||
         (rc = resolve_epochs(&s, err)) != SN_OK)

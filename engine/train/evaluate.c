@@ -63,7 +63,7 @@ size_t sn_evaluator_bytes(const struct sn_compute *compute,
     struct sn_plan plan;
     largest_plan(net, &plan);
     size_t lane = sn_subnet_bytes(net) +
-                  sn_workspace_bytes(net, 0, CALIBRATION) +
+                  sn_workspace_bytes(net, 0, CALIBRATION, SN_STORE_F32) +
                   sn_static_bytes(compute, &plan) +
                   sn_static_space_bytes(compute, &plan, CHUNK) +
                   sizeof(float) * (images_floats(&plan) + logits_floats(net));
@@ -81,7 +81,8 @@ static enum sn_err lane_init(struct sn_evaluator *e, struct sn_compute *compute,
     size_t images = images_floats(&plan), logits = logits_floats(net);
     rc = sn_subnet_new(net, &lane->sub, err);
     if (rc == SN_OK)
-        rc = sn_workspace_new(net, 0, CALIBRATION, &lane->ws, err);
+        rc =
+            sn_workspace_new(net, 0, CALIBRATION, SN_STORE_F32, &lane->ws, err);
     if (rc == SN_OK)
         rc = sn_bn_stats_new(net, &lane->stats, err);
     if (rc == SN_OK)

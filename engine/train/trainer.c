@@ -107,13 +107,13 @@ void sn_trainer_bytes(const struct sn_supernet *net,
     ret->net = 2 * flat;
     for (int i = 0; i < set->max_subnets; i++) {
         struct sn_touched t;
-        sn_net_touched(net, &heaviest[i], set->shard_size, &t);
+        sn_net_touched(net, &heaviest[i], set->shard_size, set->store, &t);
         ret->batch += shards * (double)t.gradient;
         ret->net += (double)t.weights;
         pass = fmax(pass, (double)t.pass);
     }
     if (teacher) {
-        pass += (double)sn_workspace_bytes(net, 0, set->shard_size);
+        pass += (double)sn_workspace_bytes(net, 0, set->shard_size, set->store);
         ret->net += flat + (double)sn_subnet_bytes(net);
     }
     ret->shard = workers * pass;
@@ -167,7 +167,7 @@ static enum sn_err allocate(struct sn_trainer *t, struct sn_error *err)
         &t->arena, arena_floats(t->net, &t->set) * sizeof(float), err);
     for (int w = 0; w < workers && rc == SN_OK; w++)
         rc = sn_workspace_new(t->net, t->set.shard_size, t->set.shard_size,
-                              &t->ws[w], err);
+                              t->set.store, &t->ws[w], err);
     for (int i = 0; i < t->set.max_drawn && rc == SN_OK; i++)
         rc = sn_subnet_new(t->net, &t->sub[i], err);
     if (rc == SN_OK)

@@ -14,7 +14,10 @@
 #include "tests/bench/peak.h"
 #include "tests/bench/timing.h"
 
-enum { MAX_WORKERS = 2, TRAIN_IMAGES = 4096, MAX_PARTS = 3 };
+enum { MAX_WORKERS = 2, TRAIN_IMAGES = 4096, MAX_PARTS = 3, STORES = 2 };
+
+static const char *const store_name[STORES] = {
+    [SN_STORE_F32] = "f32", [SN_STORE_BF16] = "bf16"};
 enum { SMALL_COPY = 8 << 20, LARGE_COPY = 256 << 20 };
 
 struct options {
@@ -33,7 +36,7 @@ struct bench {
     struct peak peak[MAX_WORKERS + 1]; /* by threads */
     int n_rows, n_parts;
     struct bench_row row[BENCH_MAX_ROWS];
-    struct bench_parts parts[MAX_PARTS];
+    struct bench_parts parts[STORES * MAX_PARTS];
     struct bench_memory memory;
     double began;
 };
@@ -92,8 +95,9 @@ static double fraction_of(const struct bench *b, const struct bench_row *r)
 
 static void print_row(const struct bench *b, const struct bench_row *r)
 {
-    printf("%-17s f32 %7d %10.1f %9.1f %7.1f%% %10.3f", r->name, r->workers,
-           r->images_per_s, gflops_of(r), 100 * fraction_of(b, r), r->ms);
+    printf("%-16s %4s %7d %10.1f %9.1f %7.1f%% %10.3f", r->name,
+           store_name[r->store], r->workers, r->images_per_s, gflops_of(r),
+           100 * fraction_of(b, r), r->ms);
     if (r->cpu > 0)
         printf(" %4.0f%%", 100 * r->cpu);
     printf("\n");
@@ -107,35 +111,62 @@ typedef enum sn_err (*row_fn)(const struct bench_setting *set, const char *name,
 static const struct {
     const char *name;
     row_fn run;
+    bool trains;
 } throughput[] = {
-    {"largest", bench_train_row},
-    {"smallest", bench_train_row},
-    {"random", bench_train_row},
-    {"random_kd", bench_train_row},
-    {"sandwich", bench_train_row},
-    {"eval_largest", bench_evaluation_row},
-    {"eval_smallest", bench_evaluation_row},
+    {"largest", bench_train_row, true},
+    {"smallest", bench_train_row, true},
+    {"random", bench_train_row, true},
+    {"random_kd", bench_train_row, true},
+    {"sandwich", bench_train_row, true},
+    {"eval_largest", bench_evaluation_row, false},
+    {"eval_smallest", bench_evaluation_row, false},
 };
 static const char *const latency_name[] = {"latency_largest",
                                            "latency_smallest"};
 static const char *const part_name[MAX_PARTS] = {"largest", "smallest",
                                                  "random"};
 
+/* Whether training is measured with such storage. */
+static bool stores(const struct bench *b, enum sn_store store)
+{
+    const bool any = strcmp(b->opt.precision, "auto") == 0;
+    return (any || strcmp(b->opt.precision, store_name[store]) == 0) &&
+           sn_compute_stores(b->set.compute, store);
+}
+
+/* The row with 1 and 2 workers. */
+static enum sn_err run_row(struct bench *b, const char *name, row_fn run,
+                           enum sn_store store, struct sn_error *err)
+{
+    b->set.store = store;
+    for (int w = 1; w <= MAX_WORKERS; w++) {
+        struct bench_row *row = &b->row[b->n_rows];
+        try_peaks(b);
+        enum sn_err rc = run(&b->set, name, w, row, err);
+        if (rc != SN_OK)
+            return rc;
+        print_row(b, row);
+        b->n_rows++;
+    }
+    return SN_OK;
+}
+
 static enum sn_err run_rows(struct bench *b, struct sn_error *err)
 {
     enum sn_err rc = SN_OK;
-    for (size_t j = 0; j < sizeof throughput / sizeof throughput[0]; j++)
-        for (int w = 1; w <= MAX_WORKERS && rc == SN_OK; w++) {
-            if (!wanted(b, throughput[j].name))
-                continue;
-            struct bench_row *row = &b->row[b->n_rows];
-            try_peaks(b);
-            rc = throughput[j].run(&b->set, throughput[j].name, w, row, err);
-            if (rc != SN_OK)
-                break;
-            print_row(b, row);
-            b->n_rows++;
-        }
+    for (size_t j = 0; j < sizeof throughput / sizeof throughput[0]; j++) {
+        if (!wanted(b, throughput[j].name))
+            continue;
+        const bool trains = throughput[j].trains;
+        if (!trains || stores(b, SN_STORE_F32))
+            rc = run_row(b, throughput[j].name, throughput[j].run, SN_STORE_F32,
+                         err);
+        if (rc == SN_OK && trains && stores(b, SN_STORE_BF16))
+            rc = run_row(b, throughput[j].name, throughput[j].run,
+                         SN_STORE_BF16, err);
+        if (rc != SN_OK)
+            return rc;
+    }
     if (rc != SN_OK ||
         (!wanted(b, latency_name[0]) && !wanted(b, latency_name[1])))
         return rc;
@@ -155,8 +186,12 @@ static enum sn_err run_parts(struct bench *b, struct sn_error *err)
     enum sn_err rc = bench_memory_measure(&b->set, &b->memory, err);
     if (!wanted(b, "parts"))
         return rc;
-    for (int j = 0; j < MAX_PARTS && rc == SN_OK; j++) {
-        rc = bench_parts_measure(&b->set, part_name[j], &b->parts[j], err);
+    for (int j = 0; j < STORES * MAX_PARTS && rc == SN_OK; j++) {
+        b->set.store = (enum sn_store)(j % STORES);
+        if (!stores(b, b->set.store))
+            continue;
+        rc = bench_parts_measure(&b->set, part_name[j / STORES],
+                                 &b->parts[b->n_parts], err);
         b->n_parts += rc == SN_OK;
     }
     return rc;
@@ -172,21 +207,16 @@ static double sum_of(const struct bench_parts *p)
     return sum;
 }
 
-static const struct bench_row *find_row(const struct bench *b, const char *name,
-                                        int workers)
+/* Images a second of a row over those of the row `like` it, but with so many
+ * workers, and storage; 0: there is none. */
+static double ratio_to(const struct bench *b, const struct bench_row *r,
+                       int workers, enum sn_store store)
 {
     for (int j = 0; j < b->n_rows; j++)
-        if (strcmp(b->row[j].name, name) == 0 && b->row[j].workers == workers)
-            return &b->row[j];
-    return NULL;
-}
-
-/* Images a second of two workers over those of one; 0: not both measured. */
-static double scaling_of(const struct bench *b, const char *name)
-{
-    const struct bench_row *one = find_row(b, name, 1);
-    const struct bench_row *two = find_row(b, name, 2);
-    return one && two ? two->images_per_s / one->images_per_s : 0;
+        if (strcmp(b->row[j].name, r->name) == 0 &&
+            b->row[j].workers == workers && b->row[j].store == store)
+            return r->images_per_s / b->row[j].images_per_s;
+    return 0;
 }
 
 static double peak_rss_mib(void)
@@ -203,7 +233,7 @@ static void print_parts(const struct bench *b)
         printf(" %9s", bench_part_name(k));
     printf(" %9s\n", "sum");
     for (int j = 0; j < b->n_parts; j++) {
-        printf("%-17s", b->parts[j].name);
+        printf("%-12s %4s", b->parts[j].name, store_name[b->parts[j].store]);
         for (int k = 0; k < BENCH_PARTS; k++)
             printf(" %9.3f", b->parts[j].ms[k]);
         printf(" %9.3f\n", sum_of(&b->parts[j]));
@@ -220,14 +250,20 @@ static void print_rest(const struct bench *b)
                b->peak[t].gflops[BENCH_PEAK_F32],
                b->peak[t].gflops[BENCH_PEAK_BF16], b->peak[t].small_gbs,
                b->peak[t].large_gbs);
-    printf("\nof the run's best peak, and 2 workers over 1\n");
+    printf("\nof the run's best f32 peak, and 2 workers over 1\n");
     for (int j = 0; j < b->n_rows; j++) {
         const struct bench_row *r = &b->row[j];
-        const double scaling = r->workers == 2 ? scaling_of(b, r->name) : 0;
-        printf("%-17s %d %7.1f%%", r->name, r->workers,
-               100 * fraction_of(b, r));
+        const double scaling =
+            r->workers == 2 ? ratio_to(b, r, 1, r->store) : 0;
+        const double gain = r->store == SN_STORE_BF16
+                                ? ratio_to(b, r, r->workers, SN_STORE_F32)
+                                : 0;
+        printf("%-16s %4s %d %7.1f%%", r->name, store_name[r->store],
+               r->workers, 100 * fraction_of(b, r));
         if (scaling > 0)
             printf("  x%.2f", scaling);
+        if (gain > 0)
+            printf("  bf16/f32 %.2f", gain);
         printf("\n");
     }
     if (b->n_parts > 0)
@@ -265,11 +301,11 @@ static json_t *peaks_json(const struct bench *b)
 static json_t *row_json(const struct bench *b, const struct bench_row *r)
 {
     json_t *o = json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:f, s:f}", "name",
-                          r->name, "precision", "f32", "workers", r->workers,
-                          "images_per_s", r->images_per_s, "gflops",
+                          r->name, "precision", store_name[r->store], "workers",
+                          r->workers, "images_per_s", r->images_per_s, "gflops",
                           gflops_of(r), "fraction_of_peak", fraction_of(b, r),
                           "ms", r->ms, "flops_per_image", r->flops_per_image);
-    const double scaling = scaling_of(b, r->name);
+    const double scaling = ratio_to(b, r, 1, r->store);
     if (r->ms_low > 0) {
         json_object_set_new(o, "ms_low", json_real(r->ms_low));
         json_object_set_new(o, "ms_high", json_real(r->ms_high));
@@ -289,9 +325,10 @@ static json_t *parts_json(const struct bench *b)
         for (int k = 0; k < BENCH_PARTS; k++)
             json_object_set_new(ms, bench_part_name(k),
                                 json_real(b->parts[j].ms[k]));
-        json_array_append_new(all, json_pack("{s:s, s:f, s:o}", "name",
-                                             b->parts[j].name, "sum_ms",
-                                             sum_of(&b->parts[j]), "ms", ms));
+        json_array_append_new(
+            all, json_pack("{s:s, s:s, s:f, s:o}", "name", b->parts[j].name,
+                           "precision", store_name[b->parts[j].store], "sum_ms",
+                           sum_of(&b->parts[j]), "ms", ms));
     }
     return all;
 }
@@ -327,11 +364,12 @@ static int write_json(const struct bench *b)
 
 static const char usage[] =
     "usage: bench_engine [--rows NAME,...] [--quick] [--seconds S]\n"
-    "         [--windows N] [--precision f32|auto] [--eval-batch N]\n"
+    "         [--windows N] [--precision f32|bf16|auto] [--eval-batch N]\n"
     "         [--out FILE]\n"
     "  --rows     largest, smallest, random, random_kd, sandwich,\n"
     "             eval_largest, eval_smallest, latency_largest,\n"
     "             latency_smallest, parts (time by part of a step)\n"
+    "  --precision  of training; auto: each that the CPU has\n"
     "  --seconds  of a window (1); --windows  of a row, the best counts (3)\n";
 
 static int read_options(int argc, char **argv, struct options *opt)
@@ -381,22 +419,23 @@ static int read_options(int argc, char **argv, struct options *opt)
     return bad ? -1 : 0;
 }
 
-/* The engine computes in f32 alone, which is also what `auto` means. */
-static enum sn_err check_precision(const char *precision, struct sn_error *err)
+static enum sn_err check_precision(const struct bench *b, struct sn_error *err)
 {
-    if (strcmp(precision, "f32") == 0 || strcmp(precision, "auto") == 0)
+    if (stores(b, SN_STORE_F32) || stores(b, SN_STORE_BF16))
         return SN_OK;
-    return sn_error_set(err, SN_ERR_UNSUPPORTED,
-                        "precision \"%.20s\": the engine has f32 (and auto)",
-                        precision);
+    return sn_error_set(
+        err, SN_ERR_UNSUPPORTED,
+        "precision \"%.20s\": this CPU and build have f32%s", b->opt.precision,
+        sn_compute_stores(b->set.compute, SN_STORE_BF16) ? " and bf16"
+                                                         : " alone");
 }
 
 static enum sn_err run(struct bench *b, struct bench_images *images,
                        struct sn_error *err)
 {
-    enum sn_err rc = check_precision(b->opt.precision, err);
+    enum sn_err rc = sn_compute_new(NULL, &b->set.compute, err);
     if (rc == SN_OK)
-        rc = sn_compute_new(NULL, &b->set.compute, err);
+        rc = check_precision(b, err);
     if (rc == SN_OK)
         rc = bench_images_init(images, TRAIN_IMAGES, err);
     if (rc != SN_OK)

@@ -28,10 +28,12 @@ struct bench_setting {
     const struct bench_images *images;
     struct bench_window window;
     int evaluation_batch;
+    enum sn_store store; /* of training */
 };
 
 struct bench_row {
     const char *name;
+    enum sn_store store;
     int workers;
     double images_per_s;
     double flops_per_image; /* of the unpadded network */
@@ -68,6 +70,7 @@ const char *bench_part_name(enum bench_part part);
 
 struct bench_parts {
     const char *name; /* largest, smallest, random */
+    enum sn_store store;
     double ms[BENCH_PARTS];
 };
 enum sn_err bench_parts_measure(const struct bench_setting *set,

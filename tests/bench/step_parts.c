@@ -71,7 +71,8 @@ static enum sn_err step_open(struct step *s, const struct bench_setting *set,
     if (rc == SN_OK)
         rc = sn_subnet_new(s->net, &s->sub, err);
     if (rc == SN_OK)
-        rc = sn_workspace_new(s->net, BENCH_SHARD, 1, &s->ws, err);
+        rc = sn_workspace_new(s->net, BENCH_SHARD, 1, s->set->store, &s->ws,
+                              err);
     return rc == SN_OK ? take_buffers(s, err) : rc;
 }
 
@@ -179,7 +180,7 @@ enum sn_err bench_parts_measure(const struct bench_setting *set,
     enum { ARCHS = 8, LEAST_ROUNDS = 1 };
     struct sn_arch arch[ARCHS];
     struct step *s = calloc(1, sizeof *s);
-    struct bench_parts parts = {.name = name};
+    struct bench_parts parts = {.name = name, .store = set->store};
     if (!s)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a step");
     enum sn_err rc = step_open(s, set, err);
@@ -215,9 +216,11 @@ enum sn_err bench_memory_measure(const struct bench_setting *set,
         return rc;
     *ret = (struct bench_memory){
         .weights = sn_supernet_size(net) * sizeof(float),
-        .workspace = sn_workspace_bytes(net, BENCH_SHARD, BENCH_SHARD),
+        .workspace =
+            sn_workspace_bytes(net, BENCH_SHARD, BENCH_SHARD, SN_STORE_F32),
         .gradient = sn_net_gradient_floats(net) * sizeof(float),
-        .forward_workspace = sn_workspace_bytes(net, 1, set->evaluation_batch),
+        .forward_workspace =
+            sn_workspace_bytes(net, 1, set->evaluation_batch, SN_STORE_F32),
     };
     sn_supernet_free(net);
     return SN_OK;

@@ -85,6 +85,7 @@ static enum sn_err train(const struct bench_setting *set, struct sn_pool *pool,
         .batch_size = BENCH_BATCH,
         .shard_size = BENCH_SHARD,
         .max_subnets = kind->subnets,
+        .store = set->store,
         .label_smoothing = 0.1f,
         .momentum = 0.9f,
         .weight_decay = 3e-5f,
@@ -114,7 +115,8 @@ enum sn_err bench_train_row(const struct bench_setting *set, const char *name,
                             int workers, struct bench_row *ret,
                             struct sn_error *err)
 {
-    struct bench_row row = {.name = name, .workers = workers};
+    struct bench_row row = {
+        .name = name, .store = set->store, .workers = workers};
     const struct kind *kind = table;
     struct sn_pool *pool = NULL;
     struct sn_supernet *net = NULL;

@@ -52,7 +52,9 @@ static void lab_open(struct lab *lab)
                          7, &lab->net, &err),
          &err);
     must(sn_subnet_new(lab->net, &lab->sub, &err), &err);
-    must(sn_workspace_new(lab->net, 1, CALIBRATION, &lab->ws, &err), &err);
+    must(sn_workspace_new(lab->net, 1, CALIBRATION, SN_STORE_F32, &lab->ws,
+                          &err),
+         &err);
     must(sn_bn_stats_new(lab->net, &lab->stats, &err), &err);
     lab->image =
         (size_t)lab->channels * lab->space->resolution * lab->space->resolution;

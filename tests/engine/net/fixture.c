@@ -61,7 +61,8 @@ void sn_fixture_init_space(struct sn_fixture *f, const struct sn_space *space,
                                      seed, &f->net, &err),
                      SN_OK);
     assert_int_equal(sn_subnet_new(f->net, &f->sub, &err), SN_OK);
-    assert_int_equal(sn_workspace_new(f->net, n, n, &f->ws, &err), SN_OK);
+    assert_int_equal(sn_workspace_new(f->net, n, n, SN_STORE_F32, &f->ws, &err),
+                     SN_OK);
 
     f->stride = sn_net_logit_stride(f->net);
     f->size = sn_supernet_size(f->net);

@@ -38,8 +38,9 @@ static void step_init(struct step *s)
         sn_subnet_bind(s->sub[i], NULL, &arch);
     }
     for (int w = 0; w < 2; w++) {
-        assert_int_equal(sn_workspace_new(s->f.net, SHARD, 0, &s->ws[w], &err),
-                         SN_OK);
+        assert_int_equal(
+            sn_workspace_new(s->f.net, SHARD, 0, SN_STORE_F32, &s->ws[w], &err),
+            SN_OK);
     }
     size_t gradient = sn_net_gradient_floats(s->f.net);
     size_t logits = SHARD * s->f.stride;

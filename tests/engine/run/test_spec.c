@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -131,6 +132,40 @@ static void too_few_evaluations(struct sn_spec *s, struct sn_dataset_info *d)
     s->search.evaluations = 9;
 }
 
+/* `auto` is never left over; bf16 is what it was asked to be, or refused. */
+static void precision_is_resolved(void **state)
+{
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    assert_int_equal(s.train.precision, SN_PRECISION_AUTO);
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_not_equal(s.train.precision, SN_PRECISION_AUTO);
+    sn_spec_defaults(&s);
+    s.train.precision = SN_PRECISION_F32;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(s.train.precision, SN_PRECISION_F32);
+}
+
+/* As on a CPU without it: other kernels have none. */
+static void bf16_takes_the_cpu(void **state)
+{
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    s.train.precision = SN_PRECISION_BF16;
+    assert_int_equal(setenv("SPARSENAS_ISA", "portable", 1), 0);
+    enum sn_err rc = sn_spec_resolve(&s, &fashion, &err);
+    struct sn_spec automatic;
+    sn_spec_defaults(&automatic);
+    enum sn_err rc_auto = sn_spec_resolve(&automatic, &fashion, &err);
+    assert_int_equal(unsetenv("SPARSENAS_ISA"), 0);
+    assert_int_equal(rc, SN_ERR_UNSUPPORTED);
+    assert_string_equal(err.pointer, "/train/precision");
+    assert_int_equal(rc_auto, SN_OK);
+    assert_int_equal(automatic.train.precision, SN_PRECISION_F32);
+}
+
 static void unknown_device(struct sn_spec *s, struct sn_dataset_info *d)
 {
     snprintf(s->search.device, sizeof s->search.device, "phone");
@@ -210,6 +245,8 @@ int main(void)
         cmocka_unit_test(short_jobs_warm_up_long_enough),
         cmocka_unit_test(small_sets_shrink_what_needs_images),
         cmocka_unit_test(each_refusal_names_its_field),
+        cmocka_unit_test(precision_is_resolved),
+        cmocka_unit_test(bf16_takes_the_cpu),
         cmocka_unit_test(defaults_are_in_range),
         cmocka_unit_test(forecast_grows_with_epochs),
     };

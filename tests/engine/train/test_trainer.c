@@ -1,8 +1,8 @@
 /* The training step: loss falls with every way of teaching; weights are bitwise
- * the same with one worker and with two; weights, momentum and the step's
- * number are all that a replay needs; a long batch in waves is one step; the
- * gradient is clipped by its norm and by value; after the first steps nothing
- * allocates; training that diverges says so.
+ * the same with one worker and with two, in bf16 too; weights, momentum and the
+ * step's number are all that a replay needs; a long batch in waves is one step;
+ * the gradient is clipped by its norm and by value; after the first steps
+ * nothing allocates; training that diverges says so.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +71,15 @@ static void bench_make(struct bench *b, int workers, enum sn_sampler_kind kind,
     ok(sn_trainer_new(b->pool, b->net, b->view, settings, &b->trainer, &e), &e);
     if (teach == SN_TRAINER_TEACH_FIXED)
         ok(sn_trainer_keep_teacher(b->trainer, NULL, &e), &e);
+}
+
+static void bench_init_stored(struct bench *b, int workers,
+                              enum sn_sampler_kind kind,
+                              enum sn_trainer_teach teach, enum sn_store store)
+{
+    struct sn_trainer_settings settings = usual;
+    settings.store = store;
+    bench_make(b, workers, kind, teach, &settings);
 }
 
 static void bench_init(struct bench *b, int workers, enum sn_sampler_kind kind,
@@ -177,6 +186,27 @@ static void workers_change_nothing(void **state)
         double a = train(&one, 0, 6), b = train(&two, 0, 6);
         assert_memory_equal(&a, &b, sizeof a);
         assert_same_weights(&one, &two);
+        bench_close(&one);
+        bench_close(&two);
+    }
+}
+
+/* In bf16 the loss falls too, and workers change nothing. */
+static void bf16_trains(void **state)
+{
+    if (!sn_compute_cpu_stores(SN_STORE_BF16))
+        skip();
+    for (int w = 0; w < WAYS; w++) {
+        struct bench one, two;
+        bench_init_stored(&one, 1, ways[w].kind, ways[w].teach, SN_STORE_BF16);
+        bench_init_stored(&two, 2, ways[w].kind, ways[w].teach, SN_STORE_BF16);
+        double a = train(&one, 0, 4), b = train(&two, 0, 4);
+        assert_memory_equal(&a, &b, sizeof a);
+        assert_same_weights(&one, &two);
+        train(&two, 4, 52);
+        double after = train(&two, 56, 4);
+        if (w < 2 && !(after < 0.8 * a))
+            fail_msg("way %d: loss %g, then %g", w, a, after);
         bench_close(&one);
         bench_close(&two);
     }
@@ -361,6 +391,7 @@ int main(void)
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(loss_falls_with_a_fixed_teacher),
         cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(bf16_trains),
         cmocka_unit_test(replay_is_the_unbroken_run),
         cmocka_unit_test(waves_of_a_long_batch_are_one_step),
         cmocka_unit_test(gradients_are_clipped),
