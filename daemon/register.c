@@ -112,8 +112,10 @@ static void look_at_folder(void *arg)
         if (rc != SN_OK && r->given[0] != '\0' && err->pointer[0] == '\0')
             snprintf(err->pointer, sizeof err->pointer, "/path");
     }
-    if (rc == SN_OK)
+    if (rc == SN_OK) {
+        *err = (struct sn_error){0};
         sn_found_take(&r->found, data);
+    }
     sn_dataset_free(data);
     if (err->code != SN_OK && r->upload[0] != '\0' && r->real[0] != '\0')
         sn_dataset_store_remove(r->d->state_dir, r->real);

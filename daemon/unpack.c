@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,9 +262,9 @@ static enum sn_err open_archive(struct unpack *u, const char *path,
     return SN_OK;
 }
 
-enum sn_err sn_unpack(const char *archive, const char *dir,
-                      const struct sn_unpack_limits *limits,
-                      const atomic_bool *stop, struct sn_error *err)
+static enum sn_err unpack(const char *archive, const char *dir,
+                          const struct sn_unpack_limits *limits,
+                          const atomic_bool *stop, struct sn_error *err)
 {
     struct unpack u = {.limits = limits, .stop = stop};
     enum sn_err rc = SN_OK;
@@ -282,5 +283,21 @@ enum sn_err sn_unpack(const char *archive, const char *dir,
         archive_read_free(u.archive);
     free(u.block);
     close(u.folder);
+    return rc;
+}
+
+/* libarchive gives names in the thread's character set, which must be able to
+ * hold all of them. */
+enum sn_err sn_unpack(const char *archive, const char *dir,
+                      const struct sn_unpack_limits *limits,
+                      const atomic_bool *stop, struct sn_error *err)
+{
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = utf8 != (locale_t)0 ? uselocale(utf8) : (locale_t)0;
+    enum sn_err rc = unpack(archive, dir, limits, stop, err);
+    if (utf8 != (locale_t)0) {
+        uselocale(before);
+        freelocale(utf8);
+    }
     return rc;
 }

@@ -157,15 +157,18 @@ static enum sn_err begin_store(struct survey *s, struct sn_error *err)
 {
     struct sn_item_bytes bytes = {0};
     struct sn_image image = {0};
+    struct sn_error why = {0}; /* of a damaged one, which is no failure */
     enum sn_err rc = SN_ERR_CORRUPT;
     for (uint32_t i = 0; i < s->n && rc != SN_OK; i++) {
-        rc = look_at(s, i, &bytes, &image, err);
+        rc = look_at(s, i, &bytes, &image, &why);
         if (rc != SN_OK && !s->finding[i].damaged)
             break;
     }
     free(bytes.bytes);
-    if (rc != SN_OK) /* none at all: told by the count of damaged ones */
-        return s->n > 0 && s->finding[s->n - 1].damaged ? SN_OK : rc;
+    if (rc != SN_OK && s->finding[s->n - 1].damaged)
+        return SN_OK; /* none at all: told by the count of damaged ones */
+    if (rc != SN_OK)
+        return sn_error_set(err, rc, "%s", why.message);
     s->shape = (struct sn_shape){s->channels, image.height, image.width};
     sn_image_free(&image);
     if (s->n <= SN_DATASET_MAX_DECODED / shape_bytes(&s->shape)) {

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,8 +334,8 @@ static enum sn_err walk_all(struct walk *w, const struct sn_names *train,
     return rc;
 }
 
-static enum sn_err list(const struct sn_dataset_source *source,
-                        struct sn_dataset *data, struct sn_error *err)
+static enum sn_err list_shards(const struct sn_dataset_source *source,
+                               struct sn_dataset *data, struct sn_error *err)
 {
     struct sn_names train = {0}, test = {0};
     enum sn_err rc = sn_items_new(source->dir, &data->items, err);
@@ -352,6 +353,21 @@ static enum sn_err list(const struct sn_dataset_source *source,
     sn_names_close(&test);
     free(w);
     return rc == SN_OK ? sn_format_finish_list(source->dir, data, err) : rc;
+}
+
+/* libarchive gives names in the thread's character set, which must be able to
+ * hold all of them. */
+static enum sn_err list(const struct sn_dataset_source *source,
+                        struct sn_dataset *data, struct sn_error *err)
+{
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = utf8 != (locale_t)0 ? uselocale(utf8) : (locale_t)0;
+    enum sn_err rc = list_shards(source, data, err);
+    if (utf8 != (locale_t)0) {
+        uselocale(before);
+        freelocale(utf8);
+    }
+    return rc;
 }
 
 static const char *const files[] = {NULL};

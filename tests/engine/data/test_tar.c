@@ -98,7 +98,7 @@ static void test_class_folders(void **state)
         strcat(longer, f == 0 ? "x.png" : "");
         if (f > 0) { /* ustar has no room for more */
             memset(longer + 101, 'n', 120);
-            strcpy(longer + 221, ".png");
+            strcpy(longer + 221, "\xc3\xa9.png"); /* as UTF-8 in pax */
         }
         put(state, longer, 90);
         put(state, "top/train/b/1.png", 10);
@@ -199,12 +199,14 @@ static void test_in_place(void **state)
         snprintf(name, sizeof name, "%c/%d.png", "ab"[i % 2], i);
         put(state, name, i);
     }
-    snprintf(path, sizeof path, "%s/in/a/9.png", (char *)*state);
+    snprintf(path, sizeof path, "%s/in/a/\xc3\xa9.png", (char *)*state);
     sn_picture_flat(path, 9, 8, 1, 2, 3);
-    pack(state, "", "x.tar");
+    pack(state, "--format=pax", "x.tar");
     struct sn_dataset_source source = source_of(state);
     struct sn_dataset *data = open_it(&source);
     assert_true(data->info.variable);
+    assert_non_null(memmem(data->items->names, data->items->names_size,
+                           "x.tar/a/\xc3\xa9.png", 15));
     for (uint32_t i = 0; i < data->items->train.n; i++) {
         assert_int_equal(
             sn_items_read(data->items, &data->items->train.at[i], &bytes, &err),
