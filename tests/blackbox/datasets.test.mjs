@@ -145,6 +145,22 @@ test('archives are uploaded, survive a kill, and go when they are deleted', asyn
   assert.deepEqual(await left(), []);
 });
 
+test('an archive may hold any format', async () => {
+  const record = (/** @type {number} */ label) => Buffer.concat([Buffer.from([label]), Buffer.alloc(3072, 50 + label)]);
+  const batch = Buffer.concat(Array.from({ length: 10 }, (_, i) => record(i)));
+  const names = ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch'];
+  const cifar = tarOf(names.map((n) => ({ name: `cifar-10-batches-bin/${n}.bin`, bytes: batch })));
+  const ten = await upload('name=ten&format=cifar10', execFileSync('gzip', ['-c'], { input: cifar }), 'application/gzip');
+  assert.deepEqual([ten.status, ten.body.train, ten.body.classes], [201, 50, 10], JSON.stringify(ten.body));
+  const pairs = Array.from({ length: 20 }, (_, i) => [
+    { name: `${1000 + i}.png`, bytes: picture(i % 2, i) }, { name: `${1000 + i}.cls`, bytes: Buffer.from(`${i % 2}`) }]).flat();
+  const web = await upload('name=web&format=tar&train=t.tar', tarOf([{ name: 't.tar', bytes: tarOf(pairs) }]));
+  assert.deepEqual([web.status, web.body.train, web.body.test, web.body.other_files], [201, 16, 4, 0], JSON.stringify(web.body));
+  assert.deepEqual((await d.get('/datasets/web')).class_names, ['0', '1']);
+  for (const name of ['ten', 'web']) assert.equal((await d.call(`/datasets/${name}`, { method: 'DELETE' })).status, 204);
+  for (let tries = 0; tries < 200 && (await left()).length > 0; tries++) await sleep(25);
+});
+
 test('hostile and broken archives are refused and leave nothing', async () => {
   const good = pictures(4).map(([name, bytes]) => ({ name, bytes }));
   const gz = (/** @type {Buffer} */ b) => execFileSync('gzip', ['-c', '-9'], { input: b, maxBuffer: 1 << 28 });
@@ -194,6 +210,6 @@ test('a picture that claims 4 gigapixels is damage, not a crash', async () => {
   const reply = await d.post('/datasets', { name: 'giants', path, format: 'folder' });
   assert.equal(reply.status, 400);
   assert.match((await reply.json()).detail, /2 of 8 images cannot be decoded.*65000 x 65000/);
-  await truncate(join(path, 'dark/huge.jpg'), 0);
+  await truncate(join(path, 'dark/000.png'), 0); // the first of all
   assert.equal((await d.post('/datasets', { name: 'giants', path, format: 'folder', corrupt_share: 0.5 })).status, 201);
 });
