@@ -43,6 +43,7 @@ enum sn_trainer_kind {
 };
 enum sn_kernels { SN_KERNELS_FIXED, SN_KERNELS_ELASTIC };
 enum sn_sampling { SN_SAMPLING_BEST_UP, SN_SAMPLING_WORST_UP };
+enum sn_jitter { SN_JITTER_AUTO, SN_JITTER_OFF, SN_JITTER_ON };
 enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
@@ -65,6 +66,13 @@ struct sn_spec {
         double kd_ratio;     /* weight of distillation from the largest */
         int32_t crop_padding;
         bool flip;
+        int32_t crop;          /* enum sn_crop */
+        int32_t interpolation; /* enum sn_filter */
+        int32_t cutout;        /* pixels a side */
+        int32_t color_jitter;  /* enum sn_jitter */
+        double brightness, saturation;
+        int32_t decoders;             /* threads; 0: as many as workers */
+        int32_t cache_mb;             /* of decoded images for evaluations */
         int32_t holdout, train_limit; /* images; limit 0: all */
         double checkpoint_s;          /* seconds between checkpoints */
     } train;
@@ -283,7 +291,8 @@ struct sn_callbacks {
     void (*progress)(void *arg, const struct sn_progress *progress);
     void (*series)(void *arg, const char *name, uint64_t step, double epoch,
                    double value); /* loss, accuracy, learning_rate,
-                                     images_per_s, hypervolume */
+                                     images_per_s, hypervolume; stall_ms: what a
+                     step waited for images that were not decoded yet */
     void (*evaluation)(void *arg, const struct sn_evaluation *evaluation);
     void (*predictor)(void *arg, const struct sn_predictor_report *report);
     void (*subspace)(void *arg, const struct sn_subspace_report *report);

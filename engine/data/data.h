@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/data/resize.h"
 #include "engine/err.h"
 
 struct sn_dataset; /* opaque */
@@ -130,6 +131,38 @@ enum sn_err sn_view_new(const struct sn_dataset *data, uint64_t seed,
                         struct sn_view **ret, struct sn_error *err);
 void sn_view_free(struct sn_view *view);
 uint32_t sn_view_count(const struct sn_view *view, enum sn_split split);
+/* Of every image. */
+int sn_view_channels(const struct sn_view *view);
+
+/* How images come to a resolution.
+ *
+ *   PAD      small images of one size: in training a crop after padding; then
+ *            resized where the resolution is another
+ *   RESIZED  photographs: in training a random part, resized (Inception's);
+ *            in evaluation the middle of the image, brought to a shorter side
+ *            of resolution / 0.875
+ *   AUTO     PAD for square images of at most 64 pixels a side
+ */
+enum sn_crop { SN_CROP_AUTO, SN_CROP_PAD, SN_CROP_RESIZED };
+
+struct sn_view_pixels {
+    enum sn_crop crop;
+    enum sn_filter filter;
+    uint64_t cache_bytes; /* of decoded images of evaluations, where they are
+                             kept encoded; 0: none */
+};
+/* Before the view is shared; all zero is what a new view has. SN_ERR_INVALID
+ * at "/train/crop" when the images do not have one size and shall be padded. */
+enum sn_err sn_view_set_pixels(struct sn_view *view,
+                               const struct sn_view_pixels *pixels,
+                               struct sn_error *err);
+/* The crop that was settled on: PAD or RESIZED. */
+enum sn_crop sn_view_crop(const struct sn_view *view);
+/* The same for images of a data set, without a view. */
+enum sn_crop sn_crop_settle(enum sn_crop crop,
+                            const struct sn_dataset_info *info);
+/* Whether images have to be decoded (see prefetch.h). */
+bool sn_view_decodes(const struct sn_view *view);
 
 /* The order of an epoch: a permutation of 0..count(train)-1 by (seed, epoch).
  * ret has room for count(train). */
@@ -138,16 +171,47 @@ void sn_view_epoch_order(const struct sn_view *view, uint64_t seed,
 
 struct sn_augment {
     bool on;
-    int pad;   /* random crop after zero padding (mean after normalising) */
-    bool flip; /* horizontal, with probability 1/2 */
+    int pad;    /* random crop after zero padding (mean after normalising) */
+    bool flip;  /* horizontal, with probability 1/2 */
+    int cutout; /* side of a square that becomes 0, in pixels; 0: none */
+    float brightness, saturation; /* factors of 1 -/+ this; 3 channels */
     uint64_t seed, epoch;
 };
 
-/* Writes n images [n][channels][height][width], normalised by mean and std, as
- * f32, and their labels. index[i] counts within the split. aug may be NULL. */
-void sn_view_batch(const struct sn_view *view, enum sn_split split,
-                   const uint32_t *index, uint32_t n,
-                   const struct sn_augment *aug, float *ret_images,
-                   int32_t *ret_labels);
+/* Images of a split, by their numbers in it. */
+struct sn_batch {
+    enum sn_split split;
+    const uint32_t *index;
+    uint32_t n;
+    int resolution;                   /* of what comes out: square */
+    const struct sn_augment *augment; /* NULL: as for evaluation */
+};
+
+/* What a thread needs to make pixels; kept from batch to batch, so that only
+ * the first ones allocate. */
+struct sn_view_room;
+enum sn_err sn_view_room_new(struct sn_view_room **ret, struct sn_error *err);
+void sn_view_room_free(struct sn_view_room *room); /* NULL is fine */
+
+/* Writes n images [n][channels][resolution][resolution], normalised by mean and
+ * std, as f32, and their labels. A replayed batch is the same to the bit. An
+ * image that cannot be read any more is an error that names it. */
+enum sn_err sn_view_batch(const struct sn_view *view,
+                          const struct sn_batch *batch,
+                          struct sn_view_room *room, float *ret_images,
+                          int32_t *ret_labels, struct sn_error *err);
+
+/* The same in two steps: 8-bit pixels [resolution][resolution][channels] of one
+ * image, all but the last few things done to them ... */
+size_t sn_view_pixel_bytes(const struct sn_view *view, int resolution);
+enum sn_err sn_view_make_pixels(const struct sn_view *view,
+                                const struct sn_batch *batch, uint32_t i,
+                                struct sn_view_room *room, uint8_t *ret,
+                                struct sn_error *err);
+/* ... and what is left: mirrored, normalised, cut out. `pixels` holds those of
+ * image `first` of the batch and of the n - 1 behind it. */
+void sn_view_finish(const struct sn_view *view, const struct sn_batch *batch,
+                    uint32_t first, uint32_t n, const uint8_t *pixels,
+                    float *ret_images, int32_t *ret_labels);
 
 #endif

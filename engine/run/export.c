@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/model/onnx.h"
 #include "engine/model/weights.h"
+#include "engine/run/images.h"
 #include "engine/run/job.h"
 
 #include "config.h"
@@ -37,9 +38,7 @@ static enum sn_err desk_open(struct desk *d, const struct sn_spec *spec,
     sn_dataset_info(data, &info);
     if ((rc = sn_compute_new(NULL, &d->compute, err)) ||
         (rc = sn_pool_new(d->compute, 1, &d->pool, err)) ||
-        (rc = sn_view_new(data, (uint64_t)spec->seed,
-                          (uint32_t)spec->train.holdout,
-                          (uint32_t)spec->train.train_limit, &d->view, err)) ||
+        (rc = sn_images_view(spec, data, &d->view, err)) ||
         (rc = sn_supernet_new(d->compute, space, info.channels, info.classes,
                               (uint64_t)spec->seed, &d->net, err)) ||
         (rc = sn_checkpoint_weights(checkpoint, d->net, err)) ||

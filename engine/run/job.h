@@ -74,7 +74,7 @@ struct sn_job {
     double phase_done;            /* share of a phase that does not train */
     double rate_images, rate_time, images_per_s;
     struct {
-        double loss, accuracy;
+        double loss, accuracy, waited_s;
         uint32_t n;
     } window; /* of training steps since the last point of the series */
 };

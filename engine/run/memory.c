@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/device/table.h"
+#include "engine/run/images.h"
 #include "engine/run/precision.h"
 #include "engine/run/strategy.h"
 #include "engine/search/subspace.h"
@@ -85,7 +86,7 @@ static void heaviest_of_phase(const struct outline *o,
 }
 
 static void training(const struct sn_spec *spec, const struct outline *o,
-                     const struct sn_supernet *net,
+                     const struct sn_supernet *net, bool decodes,
                      struct sn_trainer_bytes *ret)
 {
     struct sn_strategy_phases list;
@@ -98,6 +99,7 @@ static void training(const struct sn_spec *spec, const struct outline *o,
         .max_subnets = trained,
         .max_drawn = drawn,
         .store = sn_precision_store(spec),
+        .decoders = spec->train.decoders,
     };
     bool teacher = false;
 
@@ -108,7 +110,8 @@ static void training(const struct sn_spec *spec, const struct outline *o,
         if (p->draw != SN_DRAW_NONE && p->steps > 0)
             heaviest_of_phase(o, p, heaviest);
     }
-    sn_trainer_bytes(net, &set, spec->train.workers, heaviest, teacher, ret);
+    sn_trainer_bytes(net, &set, spec->train.workers, heaviest, teacher, decodes,
+                     ret);
 }
 
 /* Static networks that the search holds while it measures them. */
@@ -173,15 +176,14 @@ enum sn_err sn_memory_forecast(const struct sn_spec *spec,
         rc = sn_supernet_outline(compute, space, data->channels, data->classes,
                                  &net, err);
     if (rc == SN_OK) {
-        double images = (double)data->train + data->test;
-        double pixels =
-            images * (1.0 + data->channels * data->height * data->width);
+        double pixels = sn_images_bytes(spec, data);
         double evaluate =
             (double)sn_evaluator_bytes(compute, net, spec->train.workers);
         double weights = (double)sn_supernet_bytes(net);
         double prepare = sn_table_bytes(compute, space, data->channels,
                                         data->classes, (uint64_t)spec->seed);
-        training(spec, &o, net, &train);
+        training(spec, &o, net, data->variable, &train);
+        pixels += train.ahead;
         double run = train.batch + train.shard + train.net + evaluate +
                      fmax(filtering(spec, &o), searching(spec, &o, compute));
         *ret_bytes = base_bytes + pixels + weights + fmax(prepare, run);

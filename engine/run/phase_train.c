@@ -26,7 +26,8 @@ static const enum sn_schedule_kind schedule_of[] = {
     [SN_RATE_EXPONENTIAL] = SN_SCHEDULE_EXPONENTIAL,
 };
 
-/* The largest and the smallest kept are the sandwich's ends. */
+/* The largest and the smallest kept are the sandwich's ends, all at one
+ * resolution: that is the step's. */
 static void narrow(const struct sn_job *job, struct sn_sampler *sampler)
 {
     const struct sn_subspace *sub = job->state.subspace;
@@ -36,7 +37,9 @@ static void narrow(const struct sn_job *job, struct sn_sampler *sampler)
     sampler->n_members = sub->n;
     sampler->exploration = job->spec->sparsenas.exploration;
     for (uint32_t i = 0; i < sub->n; i++) {
-        double macs = sn_target_macs(&job->target, &sub->arch[i]);
+        struct sn_arch arch = sub->arch[i];
+        arch.resolution = job->space->resolution;
+        double macs = sn_target_macs(&job->target, &arch);
         if (macs < lo) {
             lo = macs;
             sampler->smallest = sub->arch[i];
@@ -84,12 +87,16 @@ static void follow(struct sn_job *job, const struct sn_trainer_result *r,
 {
     job->window.loss += r->loss;
     job->window.accuracy += r->accuracy;
+    job->window.waited_s += r->waited_s;
     job->window.n++;
     sn_job_spend(job, r->images, r->macs);
     if (job->state.step % series_stride(job) == 0) {
         sn_job_series(job, "loss", job->window.loss / job->window.n);
         sn_job_series(job, "accuracy", job->window.accuracy / job->window.n);
         sn_job_series(job, "learning_rate", rate);
+        if (job->info.variable)
+            sn_job_series(job, "stall_ms",
+                          1e3 * job->window.waited_s / job->window.n);
         if (job->images_per_s > 0)
             sn_job_series(job, "images_per_s", job->images_per_s);
         memset(&job->window, 0, sizeof job->window);

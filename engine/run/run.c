@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/run/images.h"
 #include "engine/run/job.h"
 #include "engine/run/precision.h"
 
@@ -38,10 +39,7 @@ static enum sn_err open_compute(struct sn_job *job, struct sn_error *err)
         (rc = sn_cx_new(job->compute, &job->cx, err)) ||
         (rc =
              sn_pool_new(job->compute, spec->train.workers, &job->pool, err)) ||
-        (rc =
-             sn_view_new(job->run->data, (uint64_t)spec->seed,
-                         (uint32_t)spec->train.holdout,
-                         (uint32_t)spec->train.train_limit, &job->view, err)) ||
+        (rc = sn_images_view(spec, job->run->data, &job->view, err)) ||
         (rc = sn_supernet_new(job->compute, job->space, job->info.channels,
                               job->info.classes, (uint64_t)spec->seed,
                               &job->net, err)))
@@ -65,8 +63,8 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .weight_decay = (float)spec->train.weight_decay,
         .clip_norm = (float)spec->train.clip_norm,
         .clip_value = (float)spec->train.clip_value,
-        .crop_padding = spec->train.crop_padding,
-        .flip = spec->train.flip,
+        .augment = sn_images_augment(spec),
+        .decoders = spec->train.decoders,
         .seed = (uint64_t)spec->seed,
     };
     enum sn_err rc;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/data/prefetch.h"
 #include "engine/run/budget.h"
 #include "engine/run/precision.h"
 #include "engine/run/strategy.h"
@@ -40,6 +41,9 @@ static const char *const strategies[] = {
 static const char *const trainers[] = {"path", "sandwich", "teacher", NULL};
 static const char *const kernels[] = {"fixed", "elastic", NULL};
 static const char *const samplings[] = {"best_up", "worst_up", NULL};
+static const char *const crops[] = {"auto", "pad", "resized", NULL};
+static const char *const filters[] = {"bilinear", "bicubic", NULL};
+static const char *const jitters[] = {"auto", "off", "on", NULL};
 static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
 
 #define AT(member) \
@@ -95,6 +99,30 @@ static const struct sn_field fields[] = {
      NULL, NULL, false, "random crops after padding by so many pixels"},
     {"/train/flip", SN_FIELD_BOOL, AT(train.flip), 0, 1, 1, NULL, NULL, false,
      "random horizontal flips"},
+    {"/train/crop", SN_FIELD_ENUM, AT(train.crop), 0, 0, SN_CROP_AUTO, NULL,
+     crops, false,
+     "how images come to a resolution. pad: small ones, a crop after padding; "
+     "resized: a random part in training, the middle in evaluation; auto: pad "
+     "for square images of at most 64 pixels"},
+    {"/train/interpolation", SN_FIELD_ENUM, AT(train.interpolation), 0, 0,
+     SN_FILTER_BILINEAR, NULL, filters, false, "how images are resized"},
+    {"/train/cutout", SN_FIELD_INT, AT(train.cutout), 0, 1024, 0, NULL, NULL,
+     false, "side in pixels of a random square that is blanked; 0: none"},
+    {"/train/color_jitter", SN_FIELD_ENUM, AT(train.color_jitter), 0, 0,
+     SN_JITTER_AUTO, NULL, jitters, false,
+     "random brightness and saturation; auto: on for colour images whose crop "
+     "is resized"},
+    {"/train/brightness", SN_FIELD_DOUBLE, AT(train.brightness), 0, 1,
+     32 / 255.0, NULL, NULL, false,
+     "the jitter multiplies levels by 1 -/+ this"},
+    {"/train/saturation", SN_FIELD_DOUBLE, AT(train.saturation), 0, 1, 0.5,
+     NULL, NULL, false, "the jitter's distance from grey, times 1 -/+ this"},
+    {"/train/decoders", SN_FIELD_INT, AT(train.decoders), 0,
+     SN_PREFETCH_MAX_THREADS, 0, NULL, NULL, false,
+     "threads that decode images ahead of training; 0: as many as workers"},
+    {"/train/cache_mb", SN_FIELD_INT, AT(train.cache_mb), 0, 1048576, 256, NULL,
+     NULL, false,
+     "MB of decoded images that are kept for evaluations; 0: none"},
     {"/train/holdout", SN_FIELD_INT, AT(train.holdout), 0, 10000000, 0, NULL,
      NULL, false,
      "training images held out for the search; 0: 10000, at most a sixth"},
@@ -230,6 +258,31 @@ static int32_t usable_cpus(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);
     return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+/* How images become pixels. */
+static enum sn_err resolve_pixels(struct sn_spec *s,
+                                  const struct sn_dataset_info *data,
+                                  struct sn_error *err)
+{
+    if (s->train.crop == SN_CROP_PAD && data->variable)
+        return sn_error_at(err, SN_ERR_INVALID, "/train/crop",
+                           "images of many sizes cannot be padded; resized or "
+                           "auto is possible");
+    s->train.crop = (int32_t)sn_crop_settle((enum sn_crop)s->train.crop, data);
+    if (s->train.color_jitter == SN_JITTER_ON && data->channels != 3)
+        return sn_error_at(err, SN_ERR_INVALID, "/train/color_jitter",
+                           "grey images have no colour");
+    if (s->train.color_jitter == SN_JITTER_AUTO)
+        s->train.color_jitter =
+            data->channels == 3 && s->train.crop == SN_CROP_RESIZED
+                ? SN_JITTER_ON
+                : SN_JITTER_OFF;
+    if (s->train.decoders == 0)
+        s->train.decoders = s->train.workers < SN_PREFETCH_MAX_THREADS
+                                ? s->train.workers
+                                : SN_PREFETCH_MAX_THREADS;
+    return SN_OK;
 }
 
 static enum sn_err resolve_images(struct sn_spec *s,
@@ -368,6 +421,7 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
     sn_strategy_defaults(&s);
     if ((rc = sn_precision_resolve(&s, space, err)) != SN_OK ||
         (rc = sn_strategy_check(&s, space, err)) != SN_OK ||
+        (rc = resolve_pixels(&s, data, err)) != SN_OK ||
         (rc = resolve_images(&s, data, err)) != SN_OK ||
         (rc = resolve_subspace(&s, space, err)) != SN_OK ||
         (rc = resolve_epochs(&s, err)) != SN_OK)

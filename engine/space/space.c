@@ -145,12 +145,12 @@ enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
                             space->name, channels);
     if (height == 0 && width == 0) /* of many sizes: cropped and resized */
         return SN_OK;
-    if (height != space->resolution || width != space->resolution)
+    int least = space->resolutions[0];
+    if (height < least || width < least)
         return sn_error_set(err, SN_ERR_INVALID,
-                            "space %s takes images of %d x %d pixels, not "
-                            "%d x %d",
-                            space->name, space->resolution, space->resolution,
-                            height, width);
+                            "space %s takes images of %d x %d pixels or more, "
+                            "not %d x %d",
+                            space->name, least, least, height, width);
     return SN_OK;
 }
 

@@ -122,7 +122,9 @@ struct sn_arch {
 const struct sn_space *sn_space_builtin(size_t i);
 const struct sn_space *sn_space_find(const char *name); /* NULL if none */
 
-/* Whether images of height x width x channels fit the space. */
+/* Whether images of height x width x channels fit the space: those of its
+ * smallest resolution or more, which are cropped and resized; height = width =
+ * 0 is images of many sizes. */
 enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
                                   int height, int width, struct sn_error *err);
 

@@ -15,6 +15,7 @@ struct lane { /* one a worker */
     struct sn_workspace *ws;
     struct sn_bn_stats *stats;
     struct sn_static_space *space;
+    struct sn_view_room *room;
     struct sn_arena arena;
     float *images, *logits;
     int32_t labels[CHUNK];
@@ -88,6 +89,8 @@ static enum sn_err lane_init(struct sn_evaluator *e, struct sn_compute *compute,
     if (rc == SN_OK)
         rc = sn_static_space_new(compute, &plan, CHUNK, &lane->space, err);
     if (rc == SN_OK)
+        rc = sn_view_room_new(&lane->room, err);
+    if (rc == SN_OK)
         rc =
             sn_arena_init(&lane->arena, (images + logits) * sizeof(float), err);
     if (rc != SN_OK)
@@ -138,6 +141,7 @@ void sn_evaluator_free(struct sn_evaluator *e)
         sn_workspace_free(lane->ws);
         sn_bn_stats_free(lane->stats);
         sn_static_space_free(lane->space);
+        sn_view_room_free(lane->room);
         sn_arena_close(&lane->arena);
     }
     free(e->lane);
@@ -162,8 +166,12 @@ static enum sn_err extract(struct sn_evaluator *e, struct lane *lane,
     sn_bn_stats_reset(lane->stats);
     for (uint32_t at = 0; at < wanted;) {
         uint32_t n = smaller(CALIBRATION, wanted - at);
-        sn_view_batch(e->view, SN_SPLIT_TRAIN, e->calibration_order + at, n,
-                      NULL, lane->images, lane->labels);
+        struct sn_batch batch = {SN_SPLIT_TRAIN, e->calibration_order + at, n,
+                                 arch->resolution, NULL};
+        enum sn_err rc = sn_view_batch(e->view, &batch, lane->room,
+                                       lane->images, lane->labels, err);
+        if (rc != SN_OK)
+            return rc;
         sn_subnet_calibrate(lane->sub, cx, lane->ws, lane->images, (int)n,
                             lane->stats);
         at += n;
@@ -180,10 +188,12 @@ static uint32_t argmax(const float *v, int n)
     return (uint32_t)best;
 }
 
-static void count_correct(struct sn_evaluator *e, struct lane *lane,
-                          struct sn_cx *cx, const struct sn_static *net,
-                          struct sn_evaluate_result *ret)
+static enum sn_err count_correct(struct sn_evaluator *e, struct lane *lane,
+                                 struct sn_cx *cx, const struct sn_static *net,
+                                 struct sn_evaluate_result *ret,
+                                 struct sn_error *err)
 {
+    int resolution = sn_subnet_plan(lane->sub)->resolution;
     const struct sn_evaluate_settings *set = e->settings;
     size_t stride = sn_net_logit_stride(e->net);
     int classes = sn_supernet_classes(e->net);
@@ -192,8 +202,11 @@ static void count_correct(struct sn_evaluator *e, struct lane *lane,
         uint32_t n = smaller(CHUNK, set->count - at);
         for (uint32_t i = 0; i < n; i++)
             lane->index[i] = set->first + at + i;
-        sn_view_batch(e->view, set->split, lane->index, n, NULL, lane->images,
-                      lane->labels);
+        struct sn_batch batch = {set->split, lane->index, n, resolution, NULL};
+        enum sn_err rc = sn_view_batch(e->view, &batch, lane->room,
+                                       lane->images, lane->labels, err);
+        if (rc != SN_OK)
+            return rc;
         sn_static_forward(net, cx, lane->space, lane->images, (int)n,
                           lane->logits);
         for (uint32_t i = 0; i < n; i++) {
@@ -207,6 +220,7 @@ static void count_correct(struct sn_evaluator *e, struct lane *lane,
         }
         at += n;
     }
+    return SN_OK;
 }
 
 static void task_evaluate(void *arg, uint32_t task, int worker,
@@ -228,7 +242,7 @@ static void task_evaluate(void *arg, uint32_t task, int worker,
     }
     struct sn_evaluate_result *r = &e->results[task];
     memset(r, 0, sizeof *r);
-    count_correct(e, lane, cx, net, r);
+    (void)count_correct(e, lane, cx, net, r, &lane->error);
     sn_plan_cost(sn_subnet_plan(lane->sub), &cost);
     r->macs = cost.macs * ((double)e->settings->calibration + r->images);
     sn_static_free(net);

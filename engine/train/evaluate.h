@@ -3,8 +3,10 @@
  *
  * An architecture is never evaluated with the supernet's statistics. A list of
  * architectures is spread over the workers, one task each; results do not
- * depend on how many there are. The split is an argument: hold-out images for
- * choosing, test images for the final report only.
+ * depend on how many there are. Calibration and counting take images at the
+ * architecture's own resolution, as evaluations take them (not augmented). The
+ * split is an argument: hold-out images for choosing, test images for the final
+ * report only.
  */
 #ifndef SN_EVALUATE_H
 #define SN_EVALUATE_H

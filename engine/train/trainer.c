@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/train/feed.h"
 #include "engine/train/optimizer.h"
 
 /* One shard of the batch: images, labels, and what the teacher says of it. */
 struct shard {
-    float *images;   /* [shard_size][channels][r][r] */
-    int32_t *labels; /* [shard_size] */
-    float *teacher;  /* [shard_size][stride] logits */
+    float *images;         /* [shard_size][channels][r][r] */
+    int32_t *labels;       /* [shard_size] */
+    float *teacher;        /* [shard_size][stride] logits */
+    struct sn_error error; /* of loading it */
 };
 
 /* What one (sub-network, shard) pair leaves behind. */
@@ -41,11 +43,9 @@ struct sn_trainer {
 
     float *momentum, *master_gradient, *teacher_weights;
     double *part_squares; /* of the gradient, by part of the weights */
-    bool teacher_bound;
+    int teacher_bound;    /* for this resolution; 0: for none */
 
-    uint32_t *order; /* of epoch `order_epoch` */
-    uint64_t order_epoch;
-    bool order_known;
+    struct sn_feed *feed;
 
     /* the step that runs: read by the tasks */
     struct sn_trainer_step now;
@@ -55,7 +55,7 @@ struct sn_trainer {
     int first_sub;          /* of the pass that runs */
     int first_shard, n_now; /* the wave that runs */
     float gradient_scale;
-    uint64_t epoch, position;
+    struct sn_feed_step images;
 };
 
 static size_t image_floats(const struct sn_supernet *net)
@@ -90,10 +90,30 @@ static size_t arena_floats(const struct sn_supernet *net,
            2 * sn_arena_round(sn_supernet_size(net));
 }
 
+static struct sn_prefetch_settings
+feed_settings(const struct sn_supernet *net,
+              const struct sn_trainer_settings *set, int workers)
+{
+    const struct sn_space *space = sn_supernet_space(net);
+    int decoders = set->decoders > 0 ? set->decoders : workers;
+    struct sn_prefetch_settings feed = {
+        .threads = decoders < SN_PREFETCH_MAX_THREADS ? decoders
+                                                      : SN_PREFETCH_MAX_THREADS,
+        .batch_size = (uint32_t)set->batch_size,
+        .seed = set->seed,
+        .resolutions = space->resolutions,
+        .n_resolutions = space->n_resolutions,
+        .augment = set->augment,
+    };
+    feed.augment.on = true;
+    feed.augment.seed = set->seed;
+    return feed;
+}
+
 void sn_trainer_bytes(const struct sn_supernet *net,
                       const struct sn_trainer_settings *set, int workers,
                       const struct sn_plan *heaviest, bool teacher,
-                      struct sn_trainer_bytes *ret)
+                      bool decodes, struct sn_trainer_bytes *ret)
 {
     double shards = sn_trainer_wave(set);
     double shard = set->shard_size;
@@ -117,6 +137,9 @@ void sn_trainer_bytes(const struct sn_supernet *net,
         ret->net += flat + (double)sn_subnet_bytes(net);
     }
     ret->shard = workers * pass;
+    struct sn_prefetch_settings feed = feed_settings(net, set, workers);
+    ret->ahead =
+        decodes ? sn_prefetch_bytes(&feed, sn_supernet_in_channels(net)) : 0;
 }
 
 static void lay_out(struct sn_trainer *t)
@@ -151,12 +174,10 @@ static enum sn_err allocate(struct sn_trainer *t, struct sn_error *err)
     t->shard = calloc((size_t)t->wave, sizeof t->shard[0]);
     t->pair = calloc(pairs, sizeof t->pair[0]);
     t->gradients = calloc(pairs, sizeof t->gradients[0]);
-    t->order =
-        calloc(sn_view_count(t->view, SN_SPLIT_TRAIN), sizeof t->order[0]);
     t->part_squares =
         calloc((size_t)sn_net_parts(t->net), sizeof t->part_squares[0]);
     if (t->ws == NULL || t->shard == NULL || t->pair == NULL ||
-        t->gradients == NULL || t->order == NULL || t->part_squares == NULL)
+        t->gradients == NULL || t->part_squares == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for the trainer");
     for (int s = 0; s < t->wave; s++) {
         t->shard[s].labels = calloc(n, sizeof t->shard[s].labels[0]);
@@ -170,6 +191,9 @@ static enum sn_err allocate(struct sn_trainer *t, struct sn_error *err)
                               t->set.store, &t->ws[w], err);
     for (int i = 0; i < t->set.max_drawn && rc == SN_OK; i++)
         rc = sn_subnet_new(t->net, &t->sub[i], err);
+    struct sn_prefetch_settings feed = feed_settings(t->net, &t->set, workers);
+    if (rc == SN_OK)
+        rc = sn_feed_new(t->view, &feed, workers, &t->feed, err);
     if (rc == SN_OK)
         lay_out(t);
     return rc;
@@ -219,6 +243,7 @@ void sn_trainer_free(struct sn_trainer *t)
     for (int i = 0; i < SN_MAX_SUBNETS; i++)
         sn_subnet_free(t->sub[i]);
     sn_subnet_free(t->teacher_sub);
+    sn_feed_free(t->feed);
     for (int w = 0; t->ws != NULL && w < sn_pool_workers(t->pool); w++)
         sn_workspace_free(t->ws[w]);
     for (int s = 0; t->shard != NULL && s < t->wave; s++)
@@ -229,7 +254,6 @@ void sn_trainer_free(struct sn_trainer *t)
     free(t->shard);
     free(t->pair);
     free(t->gradients);
-    free(t->order);
     free(t->part_squares);
     free(t);
 }
@@ -256,7 +280,7 @@ enum sn_err sn_trainer_keep_teacher(struct sn_trainer *t, const float *weights,
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a teacher");
     memcpy(t->teacher_weights,
            weights != NULL ? weights : sn_supernet_weights(t->net), bytes);
-    t->teacher_bound = false;
+    t->teacher_bound = 0;
     return SN_OK;
 }
 
@@ -267,26 +291,26 @@ float *sn_trainer_teacher(struct sn_trainer *t)
 
 void sn_trainer_teacher_changed(struct sn_trainer *t)
 {
-    t->teacher_bound = false;
+    t->teacher_bound = 0;
 }
 
 /* ---- tasks ---- */
 
 /* Shard s of the wave. */
-static void load_shard(struct sn_trainer *t, uint32_t s)
+static void load_shard(struct sn_trainer *t, uint32_t s, int worker)
 {
     uint32_t n = (uint32_t)t->set.shard_size;
-    uint64_t at = t->position * (uint64_t)t->set.batch_size +
-                  ((uint64_t)t->first_shard + s) * n;
-    struct sn_augment aug = {
-        .on = true,
-        .pad = t->set.crop_padding,
-        .flip = t->set.flip,
-        .seed = t->set.seed,
-        .epoch = t->epoch,
-    };
-    sn_view_batch(t->view, SN_SPLIT_TRAIN, t->order + at, n, &aug,
-                  t->shard[s].images, t->shard[s].labels);
+    struct shard *shard = &t->shard[s];
+    shard->error.code = SN_OK;
+    (void)sn_feed_load(t->feed, worker, ((uint32_t)t->first_shard + s) * n, n,
+                       shard->images, shard->labels, &shard->error);
+}
+
+static void bind_teacher(struct sn_trainer *t)
+{
+    struct sn_arch largest = t->now.sampler->largest;
+    largest.resolution = (uint16_t)t->images.resolution;
+    sn_subnet_bind(t->teacher_sub, t->teacher_weights, &largest);
 }
 
 static void task_prepare(void *arg, uint32_t task, int worker, struct sn_cx *cx)
@@ -294,12 +318,11 @@ static void task_prepare(void *arg, uint32_t task, int worker, struct sn_cx *cx)
     struct sn_trainer *t = arg;
     uint32_t shards = (uint32_t)t->n_now, subs = (uint32_t)t->n_drawn;
     if (task < shards)
-        load_shard(t, task);
+        load_shard(t, task, worker);
     else if (task < shards + subs)
         sn_subnet_bind(t->sub[task - shards], NULL, &t->arch[task - shards]);
     else
-        sn_subnet_bind(t->teacher_sub, t->teacher_weights,
-                       &t->now.sampler->largest);
+        bind_teacher(t);
 }
 
 static void task_teacher(void *arg, uint32_t task, int worker, struct sn_cx *cx)
@@ -428,19 +451,7 @@ static void task_update(void *arg, uint32_t task, int worker, struct sn_cx *cx)
 
 uint64_t sn_trainer_epoch_steps(const struct sn_trainer *t)
 {
-    return sn_view_count(t->view, SN_SPLIT_TRAIN) / (uint64_t)t->set.batch_size;
-}
-
-static void find_batch(struct sn_trainer *t, uint64_t step)
-{
-    uint64_t per = sn_trainer_epoch_steps(t);
-    t->epoch = step / per;
-    t->position = step % per;
-    if (t->order_known && t->order_epoch == t->epoch)
-        return;
-    sn_view_epoch_order(t->view, t->set.seed, t->epoch, t->order);
-    t->order_epoch = t->epoch;
-    t->order_known = true;
+    return sn_feed_epoch_steps(t->feed);
 }
 
 /* Where another sub-network's logits are the targets it goes first. */
@@ -507,6 +518,18 @@ static enum sn_err take_candidates(struct sn_trainer *t, struct sn_error *err)
     return rc;
 }
 
+static enum sn_err first_error(const struct sn_trainer *t, struct sn_error *err)
+{
+    for (int s = 0; s < t->n_now; s++) {
+        if (t->shard[s].error.code == SN_OK)
+            continue;
+        if (err != NULL)
+            *err = t->shard[s].error;
+        return t->shard[s].error.code;
+    }
+    return SN_OK;
+}
+
 /* One wave of shards: up to the gradients of its pairs. */
 static enum sn_err run_wave(struct sn_trainer *t, struct sn_error *err)
 {
@@ -516,9 +539,13 @@ static enum sn_err run_wave(struct sn_trainer *t, struct sn_error *err)
     enum sn_err rc;
 
     if (binds)
-        tasks += (uint32_t)t->n_drawn + (fixed && !t->teacher_bound);
+        tasks += (uint32_t)t->n_drawn +
+                 (fixed && t->teacher_bound != t->images.resolution);
     rc = sn_pool_run(t->pool, tasks, task_prepare, t, err);
-    t->teacher_bound |= fixed;
+    if (fixed)
+        t->teacher_bound = t->images.resolution;
+    if (rc == SN_OK)
+        rc = first_error(t, err);
     if (rc == SN_OK && binds && t->now.sampler->candidates > 1)
         rc = take_candidates(t, err);
     if (rc == SN_OK && fixed)
@@ -582,6 +609,7 @@ static void sum_up(const struct sn_trainer *t, double loss, double correct,
     ret->accuracy = correct / (images * t->n_subs);
     ret->images = (uint32_t)t->set.batch_size;
     ret->macs = macs;
+    ret->waited_s = t->images.waited_s;
 }
 
 enum sn_err sn_trainer_step(struct sn_trainer *t,
@@ -595,14 +623,16 @@ enum sn_err sn_trainer_step(struct sn_trainer *t,
     if (step->teach == SN_TRAINER_TEACH_FIXED && t->teacher_weights == NULL)
         return sn_error_set(err, SN_ERR_INTERNAL, "there is no teacher");
     t->now = *step;
-    find_batch(t, step->step);
+    rc = sn_feed_find(t->feed, step->step, &t->images, err);
+    if (rc != SN_OK)
+        return rc;
     t->n_drawn =
         sn_sampler_draw(step->sampler, t->set.seed, step->step, t->arch);
     t->n_subs = t->n_drawn;
     t->candidate_macs = 0;
     /* a step has one resolution: its images are shared */
     for (int i = 0; i < t->n_drawn; i++)
-        t->arch[i].resolution = sn_supernet_space(t->net)->resolution;
+        t->arch[i].resolution = (uint16_t)t->images.resolution;
     if (t->n_drawn > t->set.max_drawn ||
         (step->sampler->candidates == 1 && t->n_drawn > t->set.max_subnets))
         return sn_error_set(err, SN_ERR_INTERNAL,

@@ -11,6 +11,11 @@
  * whose gradients add up before the one update, so that buffers stay bounded
  * whatever the batch.
  *
+ * All sub-networks of a step, the teacher too, see its images at one
+ * resolution, drawn by (seed, step) from the space's list (Once-for-All's way;
+ * a sandwich's ends are its largest and smallest architecture at that
+ * resolution, so that an image is decoded and resized once a step).
+ *
  * Workers take tasks as they become free; every sum is in shard order, so
  * results depend neither on timing nor on the number of workers. After the
  * first step nothing here allocates. Called from one thread (the conductor).
@@ -30,10 +35,11 @@ struct sn_trainer_settings {
     int max_drawn; /* drawn a step: more, where candidates are; 0: as many */
     enum sn_store store; /* of activations and their gradients */
     float label_smoothing, momentum, weight_decay;
-    float clip_norm;  /* of the whole gradient; 0: none */
-    float clip_value; /* of each of its values; 0: none */
-    int crop_padding;
-    bool flip;
+    float clip_norm;           /* of the whole gradient; 0: none */
+    float clip_value;          /* of each of its values; 0: none */
+    struct sn_augment augment; /* of training images; the epoch is a step's */
+    int decoders; /* threads, where images are kept encoded; 0: as many as
+                     workers */
     uint64_t seed;
 };
 
@@ -54,12 +60,13 @@ void sn_trainer_free(struct sn_trainer *trainer);
 struct sn_trainer_bytes {
     double batch; /* images, logits, and a gradient a (sub-network, shard) */
     double shard; /* activations: one shard a worker */
+    double ahead; /* batches that are decoded ahead */
     double net;   /* momentum, sums, bound weights */
 };
 void sn_trainer_bytes(const struct sn_supernet *net,
                       const struct sn_trainer_settings *settings, int workers,
                       const struct sn_plan *heaviest, bool teacher,
-                      struct sn_trainer_bytes *ret);
+                      bool decodes, struct sn_trainer_bytes *ret);
 
 /* Momentum, flat like the weights: for checkpoints. Writable. */
 float *sn_trainer_momentum(struct sn_trainer *trainer);
@@ -98,6 +105,7 @@ struct sn_trainer_result {
     double accuracy; /* of the training batch, likewise */
     uint32_t images; /* batch_size */
     double macs;     /* done, training counted as 3 x forward */
+    double waited_s; /* for images that were still being decoded */
 };
 
 /* Steps of an epoch: whole batches; the few images left over are another few

@@ -25,6 +25,7 @@ struct step {
     struct sn_supernet *net;
     struct sn_subnet *sub;
     struct sn_workspace *ws;
+    struct sn_view_room *room;
     struct sn_arena arena;
     float *images[SHARDS], *gradient[SHARDS];
     float *logits, *dlogits, *master, *momentum;
@@ -73,6 +74,8 @@ static enum sn_err step_open(struct step *s, const struct bench_setting *set,
     if (rc == SN_OK)
         rc = sn_workspace_new(s->net, BENCH_SHARD, 1, s->set->store, &s->ws,
                               err);
+    if (rc == SN_OK)
+        rc = sn_view_room_new(&s->room, err);
     return rc == SN_OK ? take_buffers(s, err) : rc;
 }
 
@@ -80,6 +83,7 @@ static void step_close(struct step *s)
 {
     sn_arena_close(&s->arena);
     sn_workspace_free(s->ws);
+    sn_view_room_free(s->room);
     sn_subnet_free(s->sub);
     sn_supernet_free(s->net);
     sn_cx_free(s->cx);
@@ -105,8 +109,10 @@ static void one_shard(struct step *s, int j, double *at)
     double sum;
     for (uint32_t i = 0; i < BENCH_SHARD; i++)
         index[i] = (uint32_t)j * BENCH_SHARD + i;
-    sn_view_batch(s->set->images->view, SN_SPLIT_TRAIN, index, BENCH_SHARD,
-                  &aug, s->images[j], s->labels[j]);
+    const struct sn_batch batch = {SN_SPLIT_TRAIN, index, BENCH_SHARD,
+                                   BENCH_SIDE, &aug};
+    (void)sn_view_batch(s->set->images->view, &batch, s->room, s->images[j],
+                        s->labels[j], NULL);
     lap(s, BENCH_PART_LOAD, at);
     sn_subnet_forward_train(s->sub, s->cx, s->ws, s->images[j], BENCH_SHARD,
                             s->logits);

@@ -89,8 +89,7 @@ static enum sn_err train(const struct bench_setting *set, struct sn_pool *pool,
         .label_smoothing = 0.1f,
         .momentum = 0.9f,
         .weight_decay = 3e-5f,
-        .crop_padding = 1,
-        .flip = true,
+        .augment = {.pad = 1, .flip = true},
         .seed = 1,
     };
     struct run r = {.kind = kind};

@@ -18,6 +18,19 @@
 
 #include "engine/data/data.h"
 
+/* A batch of images as large as they are stored. */
+static void take(const struct sn_view *view, enum sn_split split,
+                 const uint32_t *index, uint32_t n,
+                 const struct sn_augment *aug, float *images, int32_t *labels)
+{
+    struct sn_batch batch = {split, index, n, 32, aug};
+    struct sn_view_room *room;
+    assert_int_equal(sn_view_room_new(&room, NULL), SN_OK);
+    assert_int_equal(sn_view_batch(view, &batch, room, images, labels, NULL),
+                     SN_OK);
+    sn_view_room_free(room);
+}
+
 enum { N = 6, PIXELS = 1024 };
 
 static const char *const names[] = {"data_batch_1.bin", "data_batch_2.bin",
@@ -123,7 +136,7 @@ static void test_images_are_as_in_the_file(void **state)
     assert_int_equal(info.height, 32);
     assert_int_equal(info.width, 32);
     assert_int_equal(sn_view_new(data, 1, 1, 0, &view, NULL), SN_OK);
-    sn_view_batch(view, SN_SPLIT_TEST, &(uint32_t){2}, 1, NULL, image, &label);
+    take(view, SN_SPLIT_TEST, &(uint32_t){2}, 1, NULL, image, &label);
     assert_int_equal(label, 3);
     for (int c = 0; c < 3; c++)
         for (int p = 0; p < PIXELS; p++) {
@@ -147,7 +160,7 @@ static void test_fine_labels_count(void **state)
     assert_int_equal(info.classes, 100);
     assert_int_equal(info.train, N);
     assert_int_equal(sn_view_new(data, 1, 0, 0, &view, NULL), SN_OK);
-    sn_view_batch(view, SN_SPLIT_TRAIN, &(uint32_t){0}, 1, NULL, image, &label);
+    take(view, SN_SPLIT_TRAIN, &(uint32_t){0}, 1, NULL, image, &label);
     assert_in_range(label, 94, 99);
     sn_view_free(view);
     sn_dataset_free(data);

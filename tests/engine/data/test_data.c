@@ -22,6 +22,19 @@
 
 enum { TRAIN = 40, TEST = 7, SIDE = 5, PIXELS = SIDE * SIDE };
 
+/* A batch of images as large as they are stored. */
+static void take(const struct sn_view *view, enum sn_split split,
+                 const uint32_t *index, uint32_t n,
+                 const struct sn_augment *aug, float *images, int32_t *labels)
+{
+    struct sn_batch batch = {split, index, n, SIDE, aug};
+    struct sn_view_room *room;
+    assert_int_equal(sn_view_room_new(&room, NULL), SN_OK);
+    assert_int_equal(sn_view_batch(view, &batch, room, images, labels, NULL),
+                     SN_OK);
+    sn_view_room_free(room);
+}
+
 /* ---- files ---- */
 
 struct bytes {
@@ -382,7 +395,7 @@ static uint32_t members(const struct sn_dataset *data,
     int32_t label;
     uint32_t n = sn_view_count(view, split);
     for (uint32_t i = 0; i < n; i++) {
-        sn_view_batch(view, split, &i, 1, NULL, x, &label);
+        take(view, split, &i, 1, NULL, x, &label);
         ret[i] = which(data, x[0]);
         assert_int_equal(label, ret[i] % 3);
     }
@@ -497,8 +510,8 @@ static void test_moves(void **state)
         struct sn_augment aug = {
             .on = true, .pad = 2, .flip = true, .seed = 3, .epoch = epoch};
         for (uint32_t i = 0; i < TRAIN; i++) {
-            sn_view_batch(view, SN_SPLIT_TRAIN, &i, 1, NULL, plain, &label);
-            sn_view_batch(view, SN_SPLIT_TRAIN, &i, 1, &aug, moved, &label);
+            take(view, SN_SPLIT_TRAIN, &i, 1, NULL, plain, &label);
+            take(view, SN_SPLIT_TRAIN, &i, 1, &aug, moved, &label);
             int found = 0;
             for (int m = 0; m < 50; m++) {
                 int dy = m / 10 - 2, dx = m / 2 % 5 - 2, flip = m % 2;
@@ -533,30 +546,30 @@ static void test_augmentation_is_a_function(void **state)
     }
     struct sn_augment aug = {
         .on = true, .pad = 2, .flip = true, .seed = 9, .epoch = 2};
-    sn_view_batch(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, a[0], label);
-    sn_view_batch(view, SN_SPLIT_TRAIN, reversed, TRAIN, &aug, b[0], label);
+    take(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, a[0], label);
+    take(view, SN_SPLIT_TRAIN, reversed, TRAIN, &aug, b[0], label);
     for (int i = 0; i < TRAIN; i++)
         assert_memory_equal(a[i], b[TRAIN - 1 - i], sizeof a[0]);
 
     /* the same image at another place of another split: the same pixels */
     members(data, view, SN_SPLIT_TRAIN, a_is);
     members(data, other, SN_SPLIT_TRAIN, b_is);
-    sn_view_batch(other, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
+    take(other, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
     for (int i = 0; i < TRAIN; i++)
         for (int j = 0; j < TRAIN; j++)
             if (a_is[i] == b_is[j])
                 assert_memory_equal(a[i], b[j], sizeof a[0]);
 
     aug.epoch = 3;
-    sn_view_batch(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
+    take(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
     assert_memory_not_equal(a, b, sizeof a);
     aug.epoch = 2;
     aug.seed = 10;
-    sn_view_batch(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
+    take(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, b[0], label);
     assert_memory_not_equal(a, b, sizeof a);
     aug.on = false;
-    sn_view_batch(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, a[0], label);
-    sn_view_batch(view, SN_SPLIT_TRAIN, index, TRAIN, NULL, b[0], label);
+    take(view, SN_SPLIT_TRAIN, index, TRAIN, &aug, a[0], label);
+    take(view, SN_SPLIT_TRAIN, index, TRAIN, NULL, b[0], label);
     assert_memory_equal(a, b, sizeof a);
     sn_view_free(other);
     sn_view_free(view);
@@ -575,8 +588,8 @@ static void test_wide_padding(void **state)
     int32_t label;
     for (uint32_t i = 0; i < TRAIN; i++) {
         struct sn_augment aug = {.on = true, .pad = 9, .seed = 1, .epoch = i};
-        sn_view_batch(view, SN_SPLIT_TRAIN, &i, 1, NULL, plain, &label);
-        sn_view_batch(view, SN_SPLIT_TRAIN, &i, 1, &aug, moved, &label);
+        take(view, SN_SPLIT_TRAIN, &i, 1, NULL, plain, &label);
+        take(view, SN_SPLIT_TRAIN, &i, 1, &aug, moved, &label);
         bool found = false;
         for (int m = 0; m < 19 * 19; m++)
             found |= is_moved(plain, moved, 1, m / 19 - 9, m % 19 - 9, false);

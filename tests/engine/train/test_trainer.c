@@ -47,7 +47,7 @@ static const struct sn_trainer_settings usual = {.batch_size = BATCH,
                                                  .label_smoothing = 0.1f,
                                                  .momentum = 0.9f,
                                                  .weight_decay = 3e-5f,
-                                                 .crop_padding = 1,
+                                                 .augment = {.pad = 1},
                                                  .seed = 7};
 
 static void bench_make(struct bench *b, int workers, enum sn_sampler_kind kind,
