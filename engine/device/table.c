@@ -91,10 +91,28 @@ static void plan_of(const struct sn_table *t, const struct sn_arch *arch,
     sn_plan_make(t->space, arch, t->in_channels, t->classes, ret);
 }
 
+/* ---- resolutions ---- */
+
+/* Blocks are measured at so many of the space's resolutions, its ends among
+ * them. Between two of these a sum of parts goes with the number of pixels. */
+enum { ANCHORS = 3 };
+
+static int anchor_count(const struct sn_space *space)
+{
+    return space->n_resolutions < ANCHORS ? space->n_resolutions : ANCHORS;
+}
+
+static uint16_t anchor(const struct sn_space *space, int i)
+{
+    int n = anchor_count(space);
+    return space
+        ->resolutions[n == 1 ? 0 : i * (space->n_resolutions - 1) / (n - 1)];
+}
+
 /* ---- estimates ---- */
 
 /* The plain sum of an architecture's parts, NAN when one has no row. */
-static double sum_of_parts(const struct sn_table *t, const struct sn_arch *arch)
+static double sum_of_rows(const struct sn_table *t, const struct sn_arch *arch)
 {
     struct sn_plan plan;
     char key[SN_TABLE_KEY_MAX];
@@ -106,6 +124,22 @@ static double sum_of_parts(const struct sn_table *t, const struct sn_arch *arch)
         sum += row != NULL ? row->median_ns : NAN;
     }
     return sum;
+}
+
+static double sum_of_parts(const struct sn_table *t, const struct sn_arch *arch)
+{
+    struct sn_arch below = *arch, above = *arch;
+    int i = 0;
+    while (anchor(t->space, i) < arch->resolution)
+        i++;
+    above.resolution = anchor(t->space, i);
+    if (above.resolution == arch->resolution)
+        return sum_of_rows(t, arch);
+    below.resolution = anchor(t->space, i - 1);
+    double lo = below.resolution, hi = above.resolution, r = arch->resolution;
+    double share = (r * r - lo * lo) / (hi * hi - lo * lo);
+    return (1 - share) * sum_of_rows(t, &below) +
+           share * sum_of_rows(t, &above);
 }
 
 /* Weighted least squares of y = a + b x with weights 1 / y^2, so that relative
@@ -225,8 +259,9 @@ static void resnet_cover(const struct sn_space *space, uint32_t i,
 }
 
 /* The i-th covering architecture: at full depth every block takes choice i of
- * (kernel, expand), so that together they hold every distinct block. */
-static uint32_t cover_count(const struct sn_space *space)
+ * (kernel, expand), so that together they hold every distinct block; and that
+ * at each resolution that is measured. */
+static uint32_t cover_choices(const struct sn_space *space)
 {
     uint32_t most = 0;
     if (space->family == SN_FAMILY_RESNET)
@@ -239,9 +274,16 @@ static uint32_t cover_count(const struct sn_space *space)
     return most;
 }
 
+static uint32_t cover_count(const struct sn_space *space)
+{
+    return cover_choices(space) * (uint32_t)anchor_count(space);
+}
+
 static void cover(const struct sn_space *space, uint32_t i, struct sn_arch *ret)
 {
     sn_arch_largest(space, ret);
+    ret->resolution = anchor(space, (int)(i / cover_choices(space)));
+    i %= cover_choices(space);
     if (space->family == SN_FAMILY_RESNET) {
         resnet_cover(space, i, ret);
         return;

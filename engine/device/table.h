@@ -8,9 +8,11 @@
  *
  *   estimate = a + b * (stem + blocks + head)
  *
- * fitted by least squares of relative errors. Everything measured is a row of
- * (key, median, spread, samples); the correction is derived from the rows, so a
- * table is stored as its rows and made from them again. Keys:
+ * fitted by least squares of relative errors. Where a space has many
+ * resolutions, parts are measured at three of them, and the sum at another is
+ * taken from its neighbours by the number of pixels. Everything measured is a
+ * row of (key, median, spread, samples); the correction is derived from the
+ * rows, so a table is stored as its rows and made from them again. Keys:
  *
  *   stem/1-16/s2/28                 channels in-out, stride, input size
  *   block/16-64-24/k5/s2/se16/hswish/14/res    se0: none; res or plain

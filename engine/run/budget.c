@@ -26,6 +26,28 @@ void sn_budget_make(const struct sn_spec *spec, struct sn_budget *ret)
             (uint64_t)llround(teacher_share * (double)ret->total_steps);
 }
 
+static double macs_of(const struct sn_space *space, const struct sn_arch *arch,
+                      int in_channels, int classes)
+{
+    struct sn_plan plan;
+    struct sn_cost cost;
+    sn_plan_make(space, arch, in_channels, classes, &plan);
+    sn_plan_cost(&plan, &cost);
+    return cost.macs;
+}
+
+/* Over the resolutions, of which a step draws one. */
+static double mean_macs(const struct sn_space *space, struct sn_arch arch,
+                        int in_channels, int classes)
+{
+    double sum = 0;
+    for (int i = 0; i < space->n_resolutions; i++) {
+        arch.resolution = space->resolutions[i];
+        sum += macs_of(space, &arch, in_channels, classes);
+    }
+    return sum / space->n_resolutions;
+}
+
 void sn_budget_space_macs(const struct sn_space *space, int in_channels,
                           int classes, struct sn_space_macs *ret)
 {
@@ -33,26 +55,18 @@ void sn_budget_space_macs(const struct sn_space *space, int in_channels,
     struct sn_limits all;
     struct sn_rng rng = sn_rng_make(0, SN_STREAM_FILTER, 0);
     struct sn_arch arch;
-    struct sn_plan plan;
-    struct sn_cost cost;
     double sum = 0;
 
     sn_limits_all(space, &all);
     for (int i = 0; i < SAMPLE; i++) {
         sn_arch_sample(space, &all, &rng, &arch);
-        sn_plan_make(space, &arch, in_channels, classes, &plan);
-        sn_plan_cost(&plan, &cost);
-        sum += cost.macs;
+        sum += macs_of(space, &arch, in_channels, classes);
     }
     ret->mean = sum / SAMPLE;
     sn_arch_largest(space, &arch);
-    sn_plan_make(space, &arch, in_channels, classes, &plan);
-    sn_plan_cost(&plan, &cost);
-    ret->largest = cost.macs;
+    ret->largest = mean_macs(space, arch, in_channels, classes);
     sn_arch_smallest(space, &arch);
-    sn_plan_make(space, &arch, in_channels, classes, &plan);
-    sn_plan_cost(&plan, &cost);
-    ret->smallest = cost.macs;
+    ret->smallest = mean_macs(space, arch, in_channels, classes);
 }
 
 static double evaluation_macs(const struct sn_space_macs *macs,

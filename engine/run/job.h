@@ -24,7 +24,7 @@
 
 /* An architecture measured in this job: what is kept of it. */
 struct sn_measured {
-    struct sn_arch arch;
+    struct sn_arch arch; /* first: see sn_job_order() */
     struct sn_halves halves;
 };
 
@@ -122,6 +122,10 @@ enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_search(struct sn_job *job, struct sn_error *err);
 
+/* Sorts architectures, or what begins with one, by resolution, so that images
+ * are decoded and resized once for all that take them alike. */
+void sn_job_order(const struct sn_job *job, void *list, uint32_t n,
+                  size_t size);
 /* Measures list[*n_done..n) in small groups, reporting each; a stop in between
  * leaves *n_done where it got. Shared by probe and evaluate. */
 enum sn_err sn_job_measure(struct sn_job *job,

@@ -119,6 +119,7 @@ enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
                              : choose_spread(job, list, n, err);
     if (rc != SN_OK)
         goto out;
+    sn_job_order(job, list, n, sizeof list[0]);
     memcpy(list, s->final, s->n_final * sizeof list[0]);
     memcpy(s->final, list, n * sizeof list[0]);
 

@@ -25,6 +25,21 @@ static void report_group(struct sn_job *job,
     }
 }
 
+/* All are distinct, so the order is one. */
+static int by_resolution(const void *a, const void *b)
+{
+    const struct sn_arch *x = a, *y = b;
+    if (x->resolution != y->resolution)
+        return x->resolution < y->resolution ? -1 : 1;
+    return memcmp(x, y, sizeof *x);
+}
+
+void sn_job_order(const struct sn_job *job, void *list, uint32_t n, size_t size)
+{
+    if (job->space->n_resolutions > 1)
+        qsort(list, n, size, by_resolution);
+}
+
 enum sn_err sn_job_measure(struct sn_job *job,
                            const struct sn_evaluate_settings *settings,
                            enum sn_stage_kind stage, struct sn_measured *list,
@@ -72,6 +87,8 @@ static enum sn_err draw_probes(struct sn_job *job, struct sn_error *err)
     if (arch == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for probes");
     enum sn_err rc = sn_probes_draw(&params, arch, err);
+    if (rc == SN_OK)
+        sn_job_order(job, arch, n, sizeof arch[0]);
     for (uint32_t i = job->state.n_probes; rc == SN_OK && i < n; i++)
         job->state.probe[i].arch = arch[i];
     free(arch);

@@ -45,10 +45,12 @@ double sn_bands_edge(const struct sn_bands *bands, uint32_t i)
     return bands->lo + (bands->hi - bands->lo) * i / bands->n;
 }
 
-/* The i-th of n choices has the weight exp(tilt * i / (n - 1)). */
+/* One of n, of which the i-th has the weight exp(tilt * i / (n - 1)); nothing
+ * is drawn where there is one. */
 static uint8_t index_tilted(int n, double tilt, struct sn_rng *rng)
 {
-    double sum = 0, weight[SN_MAX_CHOICES];
+    enum { MOST = SN_MAX_RESOLUTIONS };
+    double sum = 0, weight[MOST];
     if (n == 1)
         return 0;
     for (int i = 0; i < n; i++)
@@ -71,7 +73,6 @@ void sn_arch_sample_tilted(const struct sn_space *space, struct sn_rng *rng,
 {
     double tilt = (2 * sn_rng_uniform(rng) - 1) * MAX_TILT;
     memset(ret, 0, sizeof *ret);
-    ret->resolution = space->resolution;
     for (int s = 0; s < space->n_stages; s++) {
         const struct sn_stage *stage = &space->stage[s];
         ret->depth[s] = draw_tilted(&stage->depth, tilt, rng);
@@ -86,6 +87,8 @@ void sn_arch_sample_tilted(const struct sn_space *space, struct sn_rng *rng,
     ret->stem = space->family == SN_FAMILY_RESNET;
     if (space->elastic_stem)
         ret->stem = index_tilted(2, tilt, rng);
+    ret->resolution =
+        space->resolutions[index_tilted(space->n_resolutions, tilt, rng)];
 }
 
 /* Takes the ends, then from each band in turn its next candidate, until n. */
