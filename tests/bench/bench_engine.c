@@ -37,6 +37,7 @@ struct bench {
     int n_rows, n_parts;
     struct bench_row row[BENCH_MAX_ROWS];
     struct bench_parts parts[STORES * MAX_PARTS];
+    struct bench_photos photos; /* workers 0: not measured */
     struct bench_memory memory;
     double began;
 };
@@ -184,6 +185,8 @@ static enum sn_err run_rows(struct bench *b, struct sn_error *err)
 static enum sn_err run_parts(struct bench *b, struct sn_error *err)
 {
     enum sn_err rc = bench_memory_measure(&b->set, &b->memory, err);
+    if (rc == SN_OK && wanted(b, "photos"))
+        rc = bench_photos_measure(&b->set, MAX_WORKERS, &b->photos, err);
     if (!wanted(b, "parts"))
         return rc;
     for (int j = 0; j < STORES * MAX_PARTS && rc == SN_OK; j++) {
@@ -240,6 +243,22 @@ static void print_parts(const struct bench *b)
     }
 }
 
+/* What decoding takes of all the CPU time of a step, were nothing else done by
+ * the cores. */
+static double data_share_of(const struct bench_photos *p)
+{
+    return (p->decode_ms + p->finish_ms) * p->batch / (p->step_ms * p->workers);
+}
+
+static void print_photos(const struct bench_photos *p)
+{
+    printf("\nphotographs, %d workers: decode, crop and resize %.2f ms an "
+           "image, normalise %.2f ms;\na step of %d images %.0f ms, %.0f%% of "
+           "it for the images; stalled %.1f ms (%.1f%%)\n",
+           p->workers, p->decode_ms, p->finish_ms, p->batch, p->step_ms,
+           100 * data_share_of(p), p->stall_ms, 100 * p->stall_ms / p->step_ms);
+}
+
 static void print_rest(const struct bench *b)
 {
     printf("\npeaks    threads  f32 GFLOP/s (%s)  bf16 GFLOP/s  copy GB/s at 8 "
@@ -268,6 +287,8 @@ static void print_rest(const struct bench *b)
     }
     if (b->n_parts > 0)
         print_parts(b);
+    if (b->photos.workers > 0)
+        print_photos(&b->photos);
     printf("\nprimitives made: %zu; MiB: weights %.1f, workspace of a worker "
            "%.1f (shard of %d),\ngradient of a pair %.1f, workspace of "
            "evaluation %.1f (batch of %d); peak RSS %.0f MiB; %.0f s\n",
@@ -333,6 +354,16 @@ static json_t *parts_json(const struct bench *b)
     return all;
 }
 
+static json_t *photos_json(const struct bench_photos *p)
+{
+    if (p->workers == 0)
+        return json_null();
+    return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "workers",
+                     p->workers, "batch", p->batch, "decode_ms", p->decode_ms,
+                     "finish_ms", p->finish_ms, "step_ms", p->step_ms,
+                     "stall_ms", p->stall_ms, "data_share", data_share_of(p));
+}
+
 static json_t *memory_json(const struct bench *b)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:f}", "weights_bytes",
@@ -350,11 +381,12 @@ static int write_json(const struct bench *b)
     for (int j = 0; j < b->n_rows; j++)
         json_array_append_new(rows, row_json(b, &b->row[j]));
     json_t *root = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:I, s:o}", "space",
+        "{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:I, s:o}", "space",
         b->set.space->name, "isa", sn_compute_isa(b->set.compute), "runtime",
         sn_compute_runtime(b->set.compute), "batch", BENCH_BATCH, "shard",
         BENCH_SHARD, "evaluation_batch", b->opt.evaluation_batch, "peaks",
-        peaks_json(b), "rows", rows, "parts", parts_json(b), "primitives",
+        peaks_json(b), "rows", rows, "parts", parts_json(b), "photos",
+        photos_json(&b->photos), "primitives",
         (json_int_t)sn_compute_primitives(b->set.compute), "memory",
         memory_json(b));
     return bench_output_write(root, b->opt.out);
@@ -368,7 +400,7 @@ static const char usage[] =
     "         [--out FILE]\n"
     "  --rows     largest, smallest, random, random_kd, sandwich,\n"
     "             eval_largest, eval_smallest, latency_largest,\n"
-    "             latency_smallest, parts (time by part of a step)\n"
+    "             latency_smallest, parts (time by part of a step), photos\n"
     "  --precision  of training; auto: each that the CPU has\n"
     "  --seconds  of a window (1); --windows  of a row, the best counts (3)\n";
 

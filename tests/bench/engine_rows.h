@@ -4,6 +4,7 @@
  *   train_rows.c   steps of the product's own trainer
  *   still_rows.c   static networks: evaluation and latency
  *   step_parts.c   where a step's time goes, in one thread
+ *   data_rows.c    photographs on their way into a step of ofa-mbv3-w1.0
  *
  * All functions are called from one thread; on failure they say why in err.
  */
@@ -76,6 +77,19 @@ struct bench_parts {
 enum sn_err bench_parts_measure(const struct bench_setting *set,
                                 const char *name, struct bench_parts *ret,
                                 struct sn_error *err);
+
+/* JPEGs of about 500 x 375 pixels, which are decoded ahead by as many threads
+ * as there are workers, in a space of 128 to 224 pixels: random paths. */
+struct bench_photos {
+    int workers, batch;
+    double decode_ms;         /* an image: read, decoded, cropped, resized to
+                                 the largest resolution, jittered; one thread */
+    double finish_ms;         /* mirrored, normalised */
+    double step_ms, stall_ms; /* of which the loop waited for images */
+};
+enum sn_err bench_photos_measure(const struct bench_setting *set, int workers,
+                                 struct bench_photos *ret,
+                                 struct sn_error *err);
 
 /* Bytes of what a training job with this batch and shard holds. */
 struct bench_memory {
