@@ -7,14 +7,7 @@
 
 #include "api/json.h"
 #include "api/problem.h"
-
-static const char *act_name(enum sn_act act)
-{
-    return act == SN_ACT_RELU     ? "relu"
-           : act == SN_ACT_HSWISH ? "hswish"
-           : act == SN_ACT_RELU6  ? "relu6"
-                                  : "none";
-}
+#include "api/space_json.h"
 
 static unsigned max_depth(const struct sn_stage *stage)
 {
@@ -62,7 +55,7 @@ static json_t *stages(const struct sn_space *space)
         json_t *o = json_object();
         sn_json_put(o, "width", json_integer(s->width));
         sn_json_put(o, "stride", json_integer(s->stride));
-        sn_json_put(o, "activation", sn_json_string(act_name(s->act)));
+        sn_json_put(o, "activation", sn_json_string(sn_act_name(s->act)));
         sn_json_put(o, "se", json_boolean(s->se));
         sn_json_put(o, "depth", choices(&s->depth));
         sn_json_put(o, "kernel", choices(&s->kernel));
@@ -77,8 +70,14 @@ json_t *sn_space_describe(const struct sn_space *space, bool with_stages)
     struct sn_arch arch;
     json_t *o = json_object();
     sn_json_put(o, "name", sn_json_string(space->name));
-    sn_json_put(o, "builtin", json_true());
+    sn_json_put(o, "family",
+                sn_json_string(space->family == SN_FAMILY_MOBILE ? "mobile"
+                                                                 : "resnet"));
     sn_json_put(o, "resolution", json_integer(space->resolution));
+    json_t *sizes = json_array();
+    for (int i = 0; i < space->n_resolutions; i++)
+        json_array_append_new(sizes, json_integer(space->resolutions[i]));
+    sn_json_put(o, "resolutions", sizes);
     sn_json_put(o, "architectures",
                 sn_json_number(sn_space_count(space, SN_COUPLING_NONE)));
     sn_json_put(o, "coupled",
@@ -120,7 +119,7 @@ static json_t *blocks(const struct sn_plan *plan)
         sn_json_put(o, "kernel", json_integer(b->kernel));
         sn_json_put(o, "stride", json_integer(b->stride));
         sn_json_put(o, "se", json_integer(b->se_mid));
-        sn_json_put(o, "activation", sn_json_string(act_name(b->act)));
+        sn_json_put(o, "activation", sn_json_string(sn_act_name(b->act)));
         sn_json_put(o, "residual", json_boolean(b->residual));
         if (plan->family == SN_FAMILY_RESNET)
             sn_json_put(o, "downsamples", json_boolean(b->downsamples));

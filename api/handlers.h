@@ -52,6 +52,8 @@ void sn_delete_dataset(struct sn_request *rq);
 /* spaces.c */
 void sn_list_spaces(struct sn_request *rq);
 void sn_get_space(struct sn_request *rq);
+void sn_post_space(struct sn_request *rq);
+void sn_delete_space(struct sn_request *rq);
 void sn_post_space_arch(struct sn_request *rq);
 
 /* meta.c */

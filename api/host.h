@@ -59,6 +59,11 @@ struct sn_dataset_request {
     struct sn_dataset_options options;
 };
 
+struct sn_space_view {
+    const struct sn_space *space;
+    const char *json; /* what it was made from; NULL: built in */
+};
+
 struct sn_submission {
     const struct sn_spec *spec; /* resolved */
     const char *spec_given_json, *spec_resolved_json, *labels_json;
@@ -102,6 +107,14 @@ struct sn_host {
                              sn_host_done done, void *arg);
     void (*dataset_delete)(void *self, const char *name, sn_host_done done,
                            void *arg);
+
+    size_t (*space_list)(void *self, const struct sn_space_view **ret);
+    const struct sn_space_view *(*space_get)(void *self, const char *name);
+    /* The space has been checked; `json` is what it was made from. */
+    void (*space_add)(void *self, const struct sn_space *space,
+                      const char *json, sn_host_done done, void *arg);
+    void (*space_delete)(void *self, const char *name, sn_host_done done,
+                         void *arg);
 
     /* The path of a model of the job's newest weights, made if need be. */
     void (*model_export)(void *self, const char *id, const struct sn_arch *arch,

@@ -465,11 +465,15 @@ bool sn_request_arch(struct sn_request *rq, const struct sn_job_view *job,
         sn_reply_error(rq, &err);
         return false;
     }
-    *ret_space = sn_space_find(ret_spec->space);
-    if (*ret_space == NULL) {
+    const struct sn_host *host = rq->api->host;
+    const struct sn_space_view *view =
+        host->space_get(host->self, ret_spec->space);
+    if (view == NULL) {
         sn_reply_status(rq, 404, "there is no space %s", ret_spec->space);
         return false;
     }
+    *ret_space = view->space;
+    ret_spec->made_space = view->json != NULL ? view->space : NULL;
     if (id != NULL && sn_arch_decode(*ret_space, id, ret_arch, &err) != SN_OK) {
         sn_reply_status(rq, 404, "no architecture of space %s: %s",
                         ret_spec->space, err.message);

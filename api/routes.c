@@ -51,7 +51,10 @@ static const struct sn_route routes[] = {
     {SN_DELETE, SN_PLACE_API, "/datasets/{name}", sn_delete_dataset, NULL, 0,
      false},
     {SN_GET, SN_PLACE_API, "/spaces", sn_list_spaces, NULL, 0, false},
+    {SN_POST, SN_PLACE_API, "/spaces", sn_post_space, NULL, SMALL_BODY, false},
     {SN_GET, SN_PLACE_API, "/spaces/{name}", sn_get_space, NULL, 0, false},
+    {SN_DELETE, SN_PLACE_API, "/spaces/{name}", sn_delete_space, NULL, 0,
+     false},
     {SN_POST, SN_PLACE_API, "/spaces/{name}/architectures", sn_post_space_arch,
      NULL, SMALL_BODY, false},
 

@@ -75,6 +75,10 @@ static bool resolve(struct sn_request *rq, struct draft *d,
         sn_problem_set(problem, 400, "the data set cannot be used");
         return false;
     }
+    const struct sn_space_view *space =
+        host->space_get(host->self, d->spec.space);
+    if (space != NULL && space->json != NULL)
+        d->spec.made_space = space->space;
     if (sn_spec_resolve(&d->spec, &data->info, &err) != SN_OK ||
         sn_spec_forecast(&d->spec, &data->info, &d->forecast, &err) != SN_OK) {
         sn_problem_from_error(problem, &err);

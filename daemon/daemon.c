@@ -188,13 +188,14 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
         .files = d->files,
         .upload_bytes = (uint64_t)c->datasets_total_mib << 20,
     };
-    code = sn_datasets_new(&datasets, &d->box, &d->datasets, err);
-    if (code != SN_OK)
+    if ((code = sn_datasets_new(&datasets, &d->box, &d->datasets, err)) ||
+        (code = sn_spaces_new(d->storage, &d->box, &d->spaces, err)))
         return code;
     d->exports = (struct sn_exports_config){d->storage, d->datasets, d->models};
     struct sn_lifecycle_config life = {
         .storage = d->storage,
         .datasets = d->datasets,
+        .spaces = d->spaces,
         .box = &d->box,
         .running_jobs = c->running_jobs,
         .max_queued_jobs = c->max_queued_jobs,
@@ -302,6 +303,7 @@ static void close_all(struct sn_daemon *d)
     sn_mailbox_close(&d->box);
     sn_lifecycle_free(d->life);
     sn_datasets_free(d->datasets);
+    sn_spaces_free(d->spaces);
     for (int i = 0; i < SN_N_SIGNALS; i++)
         uv_close((uv_handle_t *)&d->signals[i], NULL);
     uv_close((uv_handle_t *)&d->tick, NULL);

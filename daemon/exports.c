@@ -48,7 +48,7 @@ static enum sn_err name_file(struct order *o)
         [SN_EXPORT_ONNX] = "onnx",
         [SN_EXPORT_SAFETENSORS] = "safetensors",
     };
-    const struct sn_space *space = sn_space_find(o->spec.space);
+    const struct sn_space *space = sn_spec_space(&o->spec);
     char id[SN_ARCH_ID_MAX], dir[SN_PATH_MAX];
     if (space == NULL)
         return sn_error_set(&o->error, SN_ERR_NOTFOUND,

@@ -56,6 +56,32 @@ static void dataset_delete(void *self, const char *name, sn_host_done done,
     sn_datasets_delete(d->datasets, name, done, arg);
 }
 
+static size_t space_list(void *self, const struct sn_space_view **ret)
+{
+    struct sn_daemon *d = self;
+    return sn_spaces_list(d->spaces, ret);
+}
+
+static const struct sn_space_view *space_get(void *self, const char *name)
+{
+    struct sn_daemon *d = self;
+    return sn_spaces_get(d->spaces, name);
+}
+
+static void space_add(void *self, const struct sn_space *space,
+                      const char *json, sn_host_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_spaces_add(d->spaces, space, json, done, arg);
+}
+
+static void space_delete(void *self, const char *name, sn_host_done done,
+                         void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_spaces_delete(d->spaces, name, done, arg);
+}
+
 static void model_export(void *self, const char *id, const struct sn_arch *arch,
                          enum sn_export_format format, sn_path_done done,
                          void *arg)
@@ -93,6 +119,10 @@ void sn_daemon_fill_host(struct sn_daemon *d)
         .dataset_get = dataset_get,
         .dataset_register = dataset_register,
         .dataset_delete = dataset_delete,
+        .space_list = space_list,
+        .space_get = space_get,
+        .space_add = space_add,
+        .space_delete = space_delete,
         .model_export = model_export,
         .ready = ready,
         .job_memory = sn_memory_limit(d->config->memory_mib),

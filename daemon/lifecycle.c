@@ -612,10 +612,10 @@ enum sn_err sn_lifecycle_new(const struct sn_lifecycle_config *config,
     l->jobs = sn_jobs_new();
     l->changes = sn_changes_new(config->storage, config->box, config->publish,
                                 config->arg);
-    enum sn_err code =
-        l->jobs == NULL || l->changes == NULL
-            ? sn_error_set(err, SN_ERR_NOMEM, "out of memory")
-            : sn_recover(config->storage, l->jobs, l->changes, err);
+    enum sn_err code = l->jobs == NULL || l->changes == NULL
+                           ? sn_error_set(err, SN_ERR_NOMEM, "out of memory")
+                           : sn_recover(config->storage, l->jobs,
+                                        config->spaces, l->changes, err);
     if (code != SN_OK) {
         sn_lifecycle_free(l);
         return code;

@@ -12,6 +12,7 @@
 #define SN_DAEMON_LIFECYCLE_H
 
 #include "daemon/datasets.h"
+#include "daemon/spaces.h"
 #include "daemon/jobs.h"
 #include "daemon/mailbox.h"
 #include "daemon/runner.h"
@@ -21,6 +22,7 @@ struct sn_lifecycle;
 struct sn_lifecycle_config {
     struct sn_storage *storage; /* all borrowed */
     struct sn_datasets *datasets;
+    struct sn_spaces *spaces;
     struct sn_mailbox *box;
     int running_jobs, max_queued_jobs, nice;
     /* A committed event (or, with seq 0, one that is not stored). */

@@ -11,6 +11,7 @@ static void note(void *arg, const char *sentence)
 
 struct loading {
     struct sn_jobs *jobs;
+    struct sn_spaces *spaces;
     struct sn_error error;
 };
 
@@ -21,7 +22,8 @@ static bool on_row(void *arg, const struct sn_job *row)
     struct sn_error err;
     struct sn_spec spec;
     sn_spec_defaults(&spec);
-    if (sn_spec_parse(row->spec_resolved, &spec, NULL, &err) != SN_OK)
+    if (sn_spec_parse(row->spec_resolved, &spec, NULL, &err) != SN_OK ||
+        sn_spaces_resolve(loading->spaces, &spec, &err) != SN_OK)
         sn_log(SN_LOG_ERROR, "jobs", "a stored spec cannot be read", "id",
                row->id, "problem", err.message, NULL);
     if (sn_jobs_add(loading->jobs, row, &spec, &entry, &loading->error) !=
@@ -63,9 +65,10 @@ static enum sn_err settle(struct sn_changes *changes,
 }
 
 enum sn_err sn_recover(struct sn_storage *storage, struct sn_jobs *jobs,
-                       struct sn_changes *changes, struct sn_error *err)
+                       struct sn_spaces *spaces, struct sn_changes *changes,
+                       struct sn_error *err)
 {
-    struct loading loading = {.jobs = jobs};
+    struct loading loading = {.jobs = jobs, .spaces = spaces};
     if (sn_storage_was_unclean(storage))
         sn_log(SN_LOG_WARN, "storage",
                "the last stop was not clean: looking through what is there",

@@ -9,11 +9,13 @@
 #define SN_DAEMON_RECOVER_H
 
 #include "daemon/changes.h"
+#include "daemon/spaces.h"
 
 /* Blocks. Files that no row knows, and rows whose file is damaged, are cleared
- * away first. A job whose stored spec cannot be read any more fails, or stays
- * as it is when it has ended. */
+ * away first. A job whose stored spec cannot be read any more, or whose space
+ * is gone, fails, or stays as it is when it has ended. */
 enum sn_err sn_recover(struct sn_storage *storage, struct sn_jobs *jobs,
-                       struct sn_changes *changes, struct sn_error *err);
+                       struct sn_spaces *spaces, struct sn_changes *changes,
+                       struct sn_error *err);
 
 #endif

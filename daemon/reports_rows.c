@@ -182,7 +182,7 @@ static struct sn_member *list_members(const struct sn_reports *r,
                                       const struct sn_subspace_report *s,
                                       char (**ret_ids)[SN_ARCH_ID_MAX])
 {
-    const struct sn_space *space = sn_space_find(r->config->spec->space);
+    const struct sn_space *space = sn_spec_space(r->config->spec);
     struct sn_member *members = calloc(s->size + 1, sizeof *members);
     char(*ids)[SN_ARCH_ID_MAX] = calloc(s->size + 1, sizeof *ids);
     *ret_ids = ids;

@@ -53,6 +53,9 @@ struct sn_spec {
     char name[SN_LABEL_MAX];
     char dataset[SN_NAME_MAX];
     char space[SN_NAME_MAX];
+    /* A user's space of that name, borrowed; NULL: it is built in. No setting:
+     * whoever reads a spec finds the space. */
+    const struct sn_space *made_space;
     int32_t strategy; /* enum sn_strategy */
     double epochs;    /* passes over the training images, all phases */
     int64_t seed;
@@ -61,6 +64,7 @@ struct sn_spec {
         int32_t batch_size, shard_size, workers;
         int32_t precision; /* enum sn_precision */
         double learning_rate, momentum, weight_decay, label_smoothing;
+        bool recompute;
         double clip_norm, clip_value; /* of gradients; 0: none */
         double warmup_share; /* of a phase's steps, linear to the rate */
         double kd_ratio;     /* weight of distillation from the largest */
@@ -145,6 +149,8 @@ void sn_spec_give(struct sn_spec *spec, size_t field);
 bool sn_spec_is_given(const struct sn_spec *spec, size_t field);
 /* All defaults; "workers" as many as the process may use. */
 void sn_spec_defaults(struct sn_spec *ret);
+/* The space of a spec, NULL if there is none of its name. */
+const struct sn_space *sn_spec_space(const struct sn_spec *spec);
 /* Fills what depends on other fields (warmup_epochs, probes, subspace_size at
  * most half the space, hold-out for small sets ...) and refuses what cannot
  * run, naming the field (err->pointer). */

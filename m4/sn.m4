@@ -55,6 +55,33 @@ AC_DEFUN([SN_ENABLE_COVERAGE], [
   ])
 ])
 
+# SN_ENABLE_FUZZ: --enable-fuzz builds the fuzz targets with libFuzzer, which
+# needs clang; without it they repeat their corpus alone.
+AC_DEFUN([SN_ENABLE_FUZZ], [
+  AC_ARG_ENABLE([fuzz],
+    [AS_HELP_STRING([--enable-fuzz], [build fuzz targets with libFuzzer (CC=clang)])],
+    [], [enable_fuzz=no])
+  FUZZ_LDFLAGS=
+  AS_IF([test "x$enable_fuzz" != xno], [
+    FUZZ_LDFLAGS="-fsanitize=fuzzer"
+    AC_MSG_CHECKING([whether $CC links with libFuzzer])
+    sn_ldflags=$LDFLAGS
+    LDFLAGS="$LDFLAGS $FUZZ_LDFLAGS"
+    AC_LINK_IFELSE([AC_LANG_SOURCE([[
+      #include <stddef.h>
+      #include <stdint.h>
+      int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+      { return (int)(size & 0) + (data == NULL ? 0 : 0); }
+    ]])], [AC_MSG_RESULT([yes])],
+      [AC_MSG_RESULT([no])
+       AC_MSG_ERROR([--enable-fuzz needs clang: configure with CC=clang])])
+    LDFLAGS=$sn_ldflags
+    CFLAGS="$CFLAGS -g -fsanitize=fuzzer-no-link"
+  ])
+  AC_SUBST([FUZZ_LDFLAGS])
+  AM_CONDITIONAL([FUZZ], [test "x$enable_fuzz" != xno])
+])
+
 # SN_ENABLE_WERROR: --enable-werror, and the warnings that are always on.
 AC_DEFUN([SN_ENABLE_WERROR], [
   AC_ARG_ENABLE([werror],

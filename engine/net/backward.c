@@ -234,6 +234,9 @@ void sn_subnet_backward(const struct sn_subnet *sub, struct sn_cx *cx,
     }
     tail_back(&g, dlogits, stream[last % 2]);
     for (int b = last; b >= 0; b--) {
+        if (ws->train_tape.recomputes) {
+            sn_pass_block_again(&p, b);
+        }
         block_back(&g, b, stream[b % 2], stream[(b + 1) % 2]);
     }
     stem_back(&g, stream[1]);

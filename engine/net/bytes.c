@@ -16,8 +16,9 @@ void sn_net_touched(const struct sn_supernet *net, const struct sn_plan *plan,
     struct sn_tape tape;
     int n_layers = sn_layer_count(plan);
     sn_layers_make(plan, layer);
-    ret->pass = sizeof(float) *
-                sn_tape_make(net->compute, plan, n, true, store, NULL, &tape);
+    ret->pass = sizeof(float) * sn_tape_make(net->compute, plan, n,
+                                             sn_keep_of_training(net), store,
+                                             NULL, &tape);
     ret->weights =
         sizeof(float) * sn_layout_weights(net->compute, layer, n_layers, at);
     ret->gradient =

@@ -58,7 +58,7 @@ void sn_subnet_calibrate(const struct sn_subnet *sub, struct sn_cx *cx,
                          struct sn_workspace *ws, const float *images, int n,
                          struct sn_bn_stats *stats)
 {
-    sn_tape_make(sub->net->compute, &sub->plan, n, false, ws->store,
+    sn_tape_make(sub->net->compute, &sub->plan, n, SN_KEEP_NOTHING, ws->store,
                  ws->forward, &ws->forward_tape);
     struct sn_pass p = {sub, cx, &ws->forward_tape, images, n};
     sn_pass_forward(&p, ws->forward_tape.logits);

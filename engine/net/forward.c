@@ -90,8 +90,9 @@ struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b)
                               .act = sn_layer_act(plan->act)};
 }
 
-/* *io is how the block's input is read, and afterwards how its output is. */
-static void block(const struct sn_pass *p, int b, struct sn_source *io)
+/* *io is how the block's input is read, and afterwards how its output is; x is
+ * where the input goes, NULL where it is already. */
+static void block(const struct sn_pass *p, int b, void *x, struct sn_source *io)
 {
     const struct sn_block_plan *plan = &p->sub->plan.block[b];
     const struct sn_block_tape *t = &p->tape->block[b];
@@ -101,11 +102,11 @@ static void block(const struct sn_pass *p, int b, struct sn_source *io)
     const struct sn_bn_tape *bn = p->tape->bn;
 
     if (plan->expands) {
-        conv_bn(p, expand, io, t->x, t->a);
-    } else {
+        conv_bn(p, expand, io, x, t->a);
+    } else if (x != NULL) {
         struct sn_plane plane = sn_pass_input(p, b);
         sn_bn_apply(p->cx, &plane, io->u, io->scale, io->shift, io->act, NULL,
-                    io->residual, t->x);
+                    io->residual, x);
     }
     struct sn_dw dw = sn_pass_dw(p, depth);
     struct sn_source in = sn_pass_depth_input(p, b);
@@ -146,6 +147,12 @@ static void tail(const struct sn_pass *p, const struct sn_source *in,
                     sn_pass_beta(p, classifier), SN_CACT_NONE, ret_logits);
 }
 
+void sn_pass_block_again(const struct sn_pass *p, int b)
+{
+    struct sn_source io = {.u = p->tape->block[b].x};
+    block(p, b, NULL, &io);
+}
+
 void sn_pass_forward(const struct sn_pass *p, float *ret_logits)
 {
     if (p->sub->plan.family == SN_FAMILY_RESNET) {
@@ -154,7 +161,7 @@ void sn_pass_forward(const struct sn_pass *p, float *ret_logits)
     }
     struct sn_source io = stem(p);
     for (int b = 0; b < p->sub->plan.n_blocks; b++) {
-        block(p, b, &io);
+        block(p, b, p->tape->block[b].x, &io);
     }
     tail(p, &io, ret_logits);
 }
@@ -164,7 +171,8 @@ void sn_subnet_forward_train(const struct sn_subnet *sub, struct sn_cx *cx,
                              int n, float *ret_logits)
 {
     assert(n <= ws->train_n);
-    sn_tape_make(sub->net->compute, &sub->plan, n, true, ws->store, ws->train,
+    sn_tape_make(sub->net->compute, &sub->plan, n,
+                 sn_keep_of_training(sub->net), ws->store, ws->train,
                  &ws->train_tape);
     struct sn_pass p = {sub, cx, &ws->train_tape, images, n};
     sn_pass_forward(&p, ret_logits);
@@ -175,7 +183,7 @@ void sn_subnet_forward(const struct sn_subnet *sub, struct sn_cx *cx,
                        float *ret_logits)
 {
     assert(n <= ws->forward_n);
-    sn_tape_make(sub->net->compute, &sub->plan, n, false, ws->store,
+    sn_tape_make(sub->net->compute, &sub->plan, n, SN_KEEP_NOTHING, ws->store,
                  ws->forward, &ws->forward_tape);
     struct sn_pass p = {sub, cx, &ws->forward_tape, images, n};
     sn_pass_forward(&p, ret_logits);

@@ -53,6 +53,11 @@ enum sn_err sn_supernet_outline(struct sn_compute *compute,
                                 int classes, struct sn_supernet **ret,
                                 struct sn_error *err);
 void sn_supernet_free(struct sn_supernet *net);
+/* Whether training passes keep only the inputs of blocks and compute the rest
+ * again in backward: the same gradients to the bit, from about a third of the
+ * memory, for one more forward a step. Off at first; set it before workspaces
+ * are made. */
+void sn_supernet_set_recompute(struct sn_supernet *net, bool recompute);
 /* What a supernet and a sub-network hold, the latter for the largest. */
 size_t sn_supernet_bytes(const struct sn_supernet *net);
 size_t sn_subnet_bytes(const struct sn_supernet *net);

@@ -18,6 +18,8 @@ struct sn_pass {
 
 /* The whole forward; fills the tape, writes the logits [n][stride]. */
 void sn_pass_forward(const struct sn_pass *p, float *ret_logits);
+/* A block's tensors once more, from its input. */
+void sn_pass_block_again(const struct sn_pass *p, int b);
 /* A block's depthwise input and output as they are read: activated, and gated.
  */
 struct sn_source sn_pass_depth_input(const struct sn_pass *p, int b);

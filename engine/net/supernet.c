@@ -379,6 +379,11 @@ void sn_supernet_free(struct sn_supernet *net)
     free(net);
 }
 
+void sn_supernet_set_recompute(struct sn_supernet *net, bool recompute)
+{
+    net->recompute = recompute;
+}
+
 const struct sn_space *sn_supernet_space(const struct sn_supernet *net)
 {
     return net->space;

@@ -34,6 +34,7 @@ struct sn_ranked {
 struct sn_supernet {
     struct sn_compute *compute;   /* borrowed */
     const struct sn_space *space; /* borrowed */
+    bool recompute;               /* see sn_supernet_set_recompute */
     struct sn_plan largest;
     int n_layers;
     struct sn_layer layer[SN_MAX_LAYERS];

@@ -130,51 +130,71 @@ static void take_tail(struct bump *mem, const struct sn_plan *plan,
     tape->logits = take_vector(mem, plan->classes);
 }
 
+/* Temporaries that all blocks and the tail take turns with. */
+static void take_temporaries(struct bump *mem, const struct extents *e,
+                             bool train, struct sn_tape *ret)
+{
+    ret->stream[0] = take_elements(mem, e->stream);
+    ret->stream[1] = take_elements(mem, e->stream);
+    ret->narrow = train ? take_elements(mem, e->narrow) : NULL;
+    ret->wide = train ? take_elements(mem, e->wide) : NULL;
+    ret->vector[0] = train ? take(mem, e->vector) : NULL;
+    ret->vector[1] = train ? take(mem, e->vector) : NULL;
+    ret->sums = train ? take(mem, 2 * e->channels) : NULL;
+    ret->pqr = train ? take(mem, 3 * e->channels) : NULL;
+}
+
 size_t sn_tape_make(const struct sn_compute *compute,
-                    const struct sn_plan *plan, int n, bool train,
+                    const struct sn_plan *plan, int n, enum sn_keep keep,
                     enum sn_store store, float *base, struct sn_tape *ret)
 {
     if (plan->family == SN_FAMILY_RESNET) {
         ret->store = SN_STORE_F32;
-        return sn_resnet_tape_make(compute, plan, n, train, base, ret);
+        return sn_resnet_tape_make(compute, plan, n, keep != SN_KEEP_NOTHING,
+                                   base, ret);
     }
     struct bump mem = {
         .compute = compute, .n = n, .store = store, .base = base};
     struct extents e = measure(&mem, plan);
+    bool train = keep != SN_KEEP_NOTHING, all = keep == SN_KEEP_ALL;
 
     ret->n = n;
     ret->store = store;
+    ret->recomputes = keep == SN_KEEP_INPUTS;
     take_statistics(&mem, plan, ret);
-    ret->stream[0] = take_elements(&mem, e.stream);
-    ret->stream[1] = take_elements(&mem, e.stream);
-    ret->narrow = train ? take_elements(&mem, e.narrow) : NULL;
-    ret->wide = train ? take_elements(&mem, e.wide) : NULL;
-    ret->vector[0] = train ? take(&mem, e.vector) : NULL;
-    ret->vector[1] = train ? take(&mem, e.vector) : NULL;
-    ret->sums = train ? take(&mem, 2 * e.channels) : NULL;
-    ret->pqr = train ? take(&mem, 3 * e.channels) : NULL;
+    take_temporaries(&mem, &e, train, ret);
     void *raw[2];
-    raw[0] = train ? NULL : take_elements(&mem, e.out);
-    raw[1] = train ? NULL : take_elements(&mem, e.out);
+    raw[0] = all ? NULL : take_elements(&mem, e.out);
+    raw[1] = all ? NULL : take_elements(&mem, e.out);
 
     ret->stem = take_plane(&mem, plan->stem_out, plan->stem_size);
+    void *x = ret->stream[0];
     size_t mark = mem.used;
-    void *x = train ? take_plane(&mem, plan->stem_out, plan->stem_size)
-                    : ret->stream[0];
+    if (train) {
+        x = take_plane(&mem, plan->stem_out, plan->stem_size);
+    }
+    for (int i = 0; keep == SN_KEEP_INPUTS && i < plan->n_blocks; i++) {
+        const struct sn_block_plan *b = &plan->block[i];
+        ret->block[i].y = take_plane(&mem, b->out, b->out_size);
+        mark = mem.used;
+    }
     for (int i = 0; i < plan->n_blocks; i++) {
         const struct sn_block_plan *b = &plan->block[i];
         struct sn_block_tape *t = &ret->block[i];
-        if (!train) {
+        if (!all) {
             mem.used = mark;
         }
         t->x = x;
         take_block(&mem, b, t);
-        t->d = train ? take_plane(&mem, b->out, b->out_size) : raw[i % 2];
-        t->y = train ? take_plane(&mem, b->out, b->out_size)
-                     : ret->stream[(i + 1) % 2];
+        t->d = all ? take_plane(&mem, b->out, b->out_size) : raw[i % 2];
+        if (all) {
+            t->y = take_plane(&mem, b->out, b->out_size);
+        } else if (!train) {
+            t->y = ret->stream[(i + 1) % 2];
+        }
         x = t->y;
     }
-    if (!train) {
+    if (!all) {
         mem.used = mark;
     }
     take_tail(&mem, plan, ret);
@@ -184,8 +204,9 @@ size_t sn_tape_make(const struct sn_compute *compute,
 static size_t workspace_floats(const struct sn_supernet *net, int n, bool train,
                                enum sn_store store)
 {
+    enum sn_keep keep = train ? sn_keep_of_training(net) : SN_KEEP_NOTHING;
     struct sn_tape tape;
-    return n > 0 ? sn_tape_make(net->compute, &net->largest, n, train, store,
+    return n > 0 ? sn_tape_make(net->compute, &net->largest, n, keep, store,
                                 NULL, &tape)
                  : 0;
 }

@@ -8,15 +8,17 @@
  * tensors are made when they are read, and never stored. A forward-only pass
  * lets every block use the same memory, its stream and raw projections (which
  * the next block still reads) going to and fro between two buffers each.
+ * A training pass that recomputes keeps x of every block alone: a and b share
+ * memory as there, d goes to and fro, and backward makes each block's anew.
  * Tensors (the pointers to void) are stored as the workspace says, vectors and
- * statistics in floats. Batch statistics are kept in both. A tape is laid out
- * anew for each pass, by arithmetic alone.
+ * statistics in floats. Batch statistics are kept in all three. A tape is laid
+ * out anew for each pass, by arithmetic alone.
  */
 #ifndef SN_NET_WORKSPACE_H
 #define SN_NET_WORKSPACE_H
 
 #include "engine/net/layers.h"
-#include "engine/net/net.h"
+#include "engine/net/supernet.h"
 
 /* [Cp] each, but sums [2][Cp]; see sn_bn_finish. */
 struct sn_bn_tape {
@@ -41,6 +43,7 @@ struct sn_stem_tape {
 struct sn_tape {
     int n;
     enum sn_store store;
+    bool recomputes; /* blocks hold x alone until they are computed again */
     void *stem;
     struct sn_stem_tape stems; /* [resnet] */
     struct sn_block_tape block[SN_MAX_BLOCKS];
@@ -69,10 +72,18 @@ struct sn_workspace {
     struct sn_tape train_tape, forward_tape;
 };
 
+/* What a pass keeps for backward. */
+enum sn_keep { SN_KEEP_NOTHING, SN_KEEP_INPUTS, SN_KEEP_ALL };
+
+static inline enum sn_keep sn_keep_of_training(const struct sn_supernet *net)
+{
+    return net->recompute ? SN_KEEP_INPUTS : SN_KEEP_ALL;
+}
+
 /* Lays the tape out from `base` and returns the floats it takes; with base NULL
  * it only counts. */
 size_t sn_tape_make(const struct sn_compute *compute,
-                    const struct sn_plan *plan, int n, bool train,
+                    const struct sn_plan *plan, int n, enum sn_keep keep,
                     enum sn_store store, float *base, struct sn_tape *ret);
 
 /* The same of the ResNet family. */

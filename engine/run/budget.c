@@ -154,7 +154,7 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
                              const struct sn_dataset_info *data,
                              struct sn_forecast *ret, struct sn_error *err)
 {
-    const struct sn_space *space = sn_space_find(spec->space);
+    const struct sn_space *space = sn_spec_space(spec);
     struct sn_space_macs macs;
     double phase[SN_PHASE_KINDS];
     struct sn_arch arch;

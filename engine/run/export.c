@@ -54,7 +54,7 @@ enum sn_err sn_engine_export(const struct sn_spec *spec,
                              enum sn_export_format format, const char *path,
                              struct sn_error *err)
 {
-    const struct sn_space *space = sn_space_find(spec->space);
+    const struct sn_space *space = sn_spec_space(spec);
     struct sn_dataset_info info;
     struct sn_static *net = NULL;
     struct desk desk = {0};

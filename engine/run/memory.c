@@ -176,6 +176,7 @@ enum sn_err sn_memory_forecast(const struct sn_spec *spec,
         rc = sn_supernet_outline(compute, space, data->channels, data->classes,
                                  &net, err);
     if (rc == SN_OK) {
+        sn_supernet_set_recompute(net, spec->train.recompute);
         double pixels = sn_images_bytes(spec, data);
         double evaluate =
             (double)sn_evaluator_bytes(compute, net, spec->train.workers);

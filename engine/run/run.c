@@ -44,6 +44,7 @@ static enum sn_err open_compute(struct sn_job *job, struct sn_error *err)
                               job->info.classes, (uint64_t)spec->seed,
                               &job->net, err)))
         return rc;
+    sn_supernet_set_recompute(job->net, spec->train.recompute);
     return SN_OK;
 }
 
@@ -88,7 +89,7 @@ static enum sn_err job_open(struct sn_job *job, const struct sn_run *run,
     memset(job, 0, sizeof *job);
     job->run = run;
     job->spec = run->spec;
-    job->space = sn_space_find(run->spec->space);
+    job->space = sn_spec_space(run->spec);
     if (job->space == NULL)
         return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
                            "there is no space '%s'", run->spec->space);

@@ -90,6 +90,10 @@ static const struct sn_field fields[] = {
     {"/train/clip_value", SN_FIELD_DOUBLE, AT(train.clip_value), 0, 1e6, 0,
      NULL, NULL, false,
      "so is each of its values; 0: not at all; not given: the strategy's own"},
+    {"/train/recompute", SN_FIELD_BOOL, AT(train.recompute), 0, 1, 0, NULL,
+     NULL, false,
+     "keeps only the inputs of blocks for backward: a third of the memory, a "
+     "forward more a step"},
     {"/train/warmup_share", SN_FIELD_DOUBLE, AT(train.warmup_share), 0, 0.9,
      0.05, NULL, NULL, false,
      "share of a phase's steps in which the rate rises"},
@@ -325,6 +329,9 @@ static enum sn_err resolve_images(struct sn_spec *s,
     return SN_OK;
 }
 
+/* A sub-space by default is small beside what the filter scores. */
+static const double most_subspace = SN_FILTER_DRAWS / 10.0;
+
 static enum sn_err resolve_subspace(struct sn_spec *s,
                                     const struct sn_space *space,
                                     struct sn_error *err)
@@ -334,6 +341,8 @@ static enum sn_err resolve_subspace(struct sn_spec *s,
         double size = 7 * sn_space_count(space, SN_COUPLING_COMPOFA);
         if (size > count / 2)
             size = floor(count / 2);
+        if (size > most_subspace) /* where the coupling leaves much free */
+            size = most_subspace;
         s->sparsenas.subspace_size = (int32_t)(size < 2 ? 2 : size);
     }
     if (s->sparsenas.subspace_size > count)
@@ -396,12 +405,18 @@ static enum sn_err check_counts(const struct sn_spec *s,
     return SN_OK;
 }
 
+const struct sn_space *sn_spec_space(const struct sn_spec *spec)
+{
+    return spec->made_space != NULL ? spec->made_space
+                                    : sn_space_find(spec->space);
+}
+
 enum sn_err sn_spec_resolve(struct sn_spec *spec,
                             const struct sn_dataset_info *data,
                             struct sn_error *err)
 {
     struct sn_spec s = *spec;
-    const struct sn_space *space = sn_space_find(s.space);
+    const struct sn_space *space = sn_spec_space(&s);
     enum sn_err rc;
 
     if (space == NULL)

@@ -400,7 +400,7 @@ void sn_strategy_phases(const struct sn_spec *spec,
 {
     ret->n = 0;
     add(ret, SN_PHASE_PREPARE, "prepare");
-    const struct sn_space *space = sn_space_find(spec->space);
+    const struct sn_space *space = sn_spec_space(spec);
     if (strategy_table[spec->strategy].rows != NULL)
         table_phases(spec, space, strategy_table[spec->strategy].rows,
                      strategy_table[spec->strategy].n, ret);

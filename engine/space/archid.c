@@ -122,22 +122,22 @@ static enum sn_err read_groups(const struct sn_space *space, const char *id,
     return SN_OK;
 }
 
-/* "r<resolution>.k"; the number as it is printed. Moves *at over it. */
+/* "r<resolution>.k", the number as it is printed. Moves *at over it. */
 static enum sn_err read_resolution(const struct sn_space *space, const char *id,
                                    const char **at, uint16_t *ret,
                                    struct sn_error *err)
 {
-    char why[64];
-    for (int i = 0; i < space->n_resolutions; i++) {
-        char prefix[16];
-        int n = snprintf(prefix, sizeof prefix, "r%u.k",
-                         (unsigned)space->resolutions[i]);
-        if (strncmp(id, prefix, (size_t)n) == 0) {
-            *at = id + n;
-            *ret = space->resolutions[i];
-            return SN_OK;
-        }
+    const char *c = id;
+    int value = 0;
+    if (*c == 'r' && c[1] != '0')
+        for (c++; *c >= '0' && *c <= '9' && value <= UINT16_MAX; c++)
+            value = 10 * value + (*c - '0');
+    if (c[0] == '.' && c[1] == 'k' && sn_space_has_resolution(space, value)) {
+        *at = c + 2;
+        *ret = (uint16_t)value;
+        return SN_OK;
     }
+    char why[64];
     snprintf(
         why, sizeof why, "\"r%u.k\"%s expected", (unsigned)space->resolution,
         space->n_resolutions > 1 ? ", or another of its resolutions," : "");

@@ -128,6 +128,11 @@ const struct sn_space *sn_space_find(const char *name); /* NULL if none */
 enum sn_err sn_space_check_images(const struct sn_space *space, int channels,
                                   int height, int width, struct sn_error *err);
 
+/* Whether everything of the space is within its bounds and can be a network:
+ * choices, widths, strides against every resolution, coupling, the size of the
+ * largest network. err->pointer is the field at fault, as the API names it. */
+enum sn_err sn_space_check(const struct sn_space *space, struct sn_error *err);
+
 /* How many architectures it has, over all resolutions (exact up to 2^53). With
  * the coupling the count of the coupled sub-space at one resolution (243 for
  * the five-stage families). */

@@ -62,6 +62,52 @@ static void job_control(void *self, const char *id, enum sn_job_action action,
     done(arg, err.code != SN_OK ? &err : NULL, id, false);
 }
 
+/* The built-in ones, then one user's where there is one. */
+static size_t space_list(void *self, const struct sn_space_view **ret)
+{
+    struct harness *h = self;
+    size_t n = 0;
+    for (; sn_space_builtin(n) != NULL; n++)
+        h->space[n].space = sn_space_builtin(n);
+    if (h->user_json != NULL)
+        h->space[n++] = (struct sn_space_view){&h->user_space, h->user_json};
+    *ret = h->space;
+    return n;
+}
+
+static const struct sn_space_view *space_get(void *self, const char *name)
+{
+    const struct sn_space_view *list;
+    size_t n = space_list(self, &list);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].space->name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+static void space_add(void *self, const struct sn_space *space,
+                      const char *json, sn_host_done done, void *arg)
+{
+    struct harness *h = self;
+    struct sn_error err = {0};
+    if (space_get(self, space->name) != NULL) {
+        sn_error_at(&err, SN_ERR_CONFLICT, "/name", "there is one already");
+    } else {
+        h->user_space = *space;
+        h->user_json = strdup(json);
+    }
+    done(arg, err.code != SN_OK ? &err : NULL);
+}
+
+static void space_delete(void *self, const char *name, sn_host_done done,
+                         void *arg)
+{
+    struct harness *h = self;
+    free(h->user_json);
+    h->user_json = NULL;
+    done(arg, NULL);
+}
+
 static size_t dataset_list(void *self, const struct sn_dataset_view **ret)
 {
     *ret = &((struct harness *)self)->data;
@@ -145,6 +191,10 @@ static void fill_host(struct harness *h)
                                                 .mean = {0.5f},
                                                 .std = {0.25f}}};
     h->host = (struct sn_host){.self = h,
+                               .space_list = space_list,
+                               .space_get = space_get,
+                               .space_add = space_add,
+                               .space_delete = space_delete,
                                .storage = h->storage,
                                .job_get = job_get,
                                .job_list = job_list,
@@ -267,6 +317,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag,
 
 void harness_close(struct harness *h)
 {
+    free(h->user_json);
     if (h->api != NULL)
         harness_close_api(h);
     h->stop = true;

@@ -34,6 +34,9 @@ struct harness {
     const struct sn_job_view *list[HARNESS_JOBS];
     size_t n_jobs;
     struct sn_dataset_view data;
+    struct sn_space_view space[16];
+    struct sn_space user_space;
+    char *user_json; /* of the user's space, NULL: there is none */
     bool not_ready;
     char last_key[64]; /* of the last submission */
     unsigned submissions;

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "api/space_json.h"
 #include "tests/api/harness.h"
 
 #define ARCH "r28.k3-3-3-3-3.e2-2-2-2-2"
@@ -478,6 +479,97 @@ static void test_spaces(void **state)
                          400));
 }
 
+#define SMALL                                                                  \
+    "{\"name\":\"small\",\"resolutions\":[28],"                                \
+    "\"stem\":{\"width\":8,\"stride\":2},\"first\":{\"width\":8,\"stride\":1}" \
+    ","                                                                        \
+    "\"stages\":[{\"width\":16,\"stride\":%s,\"depth\":[1,2],"                 \
+    "\"kernel\":[3,%s],\"expand\":[2,4]}],\"head\":{\"width\":%s}}"
+
+/* A user's space: made, asked for, used, and no longer there. */
+static void test_users_spaces(void **state)
+{
+    char body[1024], location[64];
+    struct reply r;
+    snprintf(body, sizeof body, SMALL, "2", "5", "32");
+    request(*state, "POST", "/api/v1/spaces", "", body, &r);
+    assert_int_equal(r.status, 201);
+    snprintf(location, sizeof location, "%s", reply_header(&r, "Location"));
+    assert_string_equal(location, "/api/v1/spaces/small");
+    reply_close(&r);
+    json_t *given = json_loads(body, 0, NULL);
+    json_t *o = get(*state, location);
+    assert_true(json_equal(json_object_get(o, "definition"), given));
+    assert_false(json_is_true(json_object_get(o, "builtin")));
+    assert_true(number(o, "architectures") == 4 + 16);
+    json_decref(given);
+    json_decref(o);
+    json_decref(call(*state, "POST", "/api/v1/spaces", "", body, 409));
+    json_decref(call(*state, "POST", "/api/v1/spaces/small/architectures", "",
+                     "{\"arch\":\"r28.k35.e24\"}", 200));
+    o = call(*state, "POST", "/api/v1/jobs?dry_run=true", "",
+             "{\"dataset\":\"small\",\"space\":\"small\"}", 400);
+    assert_string_equal(
+        text(json_array_get(json_object_get(o, "errors"), 0), "pointer"),
+        "/sparsenas/probes"); /* it has but 20 architectures */
+    json_decref(o);
+    json_decref(call(*state, "DELETE", location, "", "", 204));
+    json_decref(call(*state, "GET", location, "", "", 404));
+    json_decref(
+        call(*state, "DELETE", "/api/v1/spaces/mbv3-tiny", "", "", 409));
+}
+
+/* Every built-in space can be written, made again under another name, and is
+ * the same then. */
+static void test_definitions(void **state)
+{
+    const struct sn_space *space;
+    for (size_t i = 0; (space = sn_space_builtin(i)) != NULL; i++) {
+        struct sn_problem problem = {0};
+        struct sn_space again;
+        if (space->family != SN_FAMILY_MOBILE)
+            continue;
+        json_t *o = sn_space_to_json(space);
+        assert_true(sn_space_from_json(o, &again, &problem));
+        json_t *same = sn_space_to_json(&again);
+        assert_true(json_equal(o, same));
+        json_decref(same);
+        json_decref(o);
+    }
+}
+
+static void test_impossible_spaces(void **state)
+{
+    static const struct {
+        const char *stride, *kernel, *head, *pointer;
+    } bad[] = {
+        {"3", "5", "32", "/stages/0/stride"},
+        {"2", "4", "32", "/stages/0/kernel/1"},
+        {"2", "3", "32", "/stages/0/kernel/1"},
+        {"2", "9", "32", "/stages/0/kernel/1"},
+        {"2", "\"5\"", "32", "/stages/0/kernel/1"},
+        {"2", "5", "0", "/head/width"},
+        {"2", "5", "5000", "/head/width"},
+        {"2", "5", "32,\"x\":1", "/head/x"},
+        {"2", "5", "32,\"features\":-1", "/head/features"},
+        {"2,\"coupling\":{\"expand\":[2]}", "5", "32",
+         "/stages/0/coupling/expand"},
+        {"2,\"coupling\":{\"expand\":[2,3]}", "5", "32",
+         "/stages/0/coupling/expand/1"},
+        {"2,\"activation\":\"tanh\"", "5", "32", "/stages/0/activation"},
+    };
+    char body[1024];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(body, sizeof body, SMALL, bad[i].stride, bad[i].kernel,
+                 bad[i].head);
+        json_t *o = call(*state, "POST", "/api/v1/spaces", "", body, 400);
+        assert_string_equal(
+            text(json_array_get(json_object_get(o, "errors"), 0), "pointer"),
+            bad[i].pointer);
+        json_decref(o);
+    }
+}
+
 static void test_datasets(void **state)
 {
     json_t *o = get(*state, "/api/v1/datasets");
@@ -533,6 +625,9 @@ int main(void)
         cmocka_unit_test(test_reports),
         cmocka_unit_test(test_architecture),
         cmocka_unit_test(test_spaces),
+        cmocka_unit_test(test_users_spaces),
+        cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_impossible_spaces),
         cmocka_unit_test(test_datasets),
         cmocka_unit_test(test_meta),
     };

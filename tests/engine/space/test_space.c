@@ -60,6 +60,46 @@ static void test_sizes_of_tiny(void **state)
     assert_true(sn_space_count(space, SN_COUPLING_COMPOFA) == 243);
 }
 
+/* Published figures of the largest and smallest networks, 1,000 classes. */
+static void test_published_figures(void **state)
+{
+    static const struct {
+        const char *space;
+        int resolution;
+        bool largest;
+        double macs, params;
+    } known[] = {
+        {"ofa-mbv3-w1.0", 224, true, 566170656, 7664760},
+        {"ofa-mbv3-w1.0", 128, false, 41476224, 3410792},
+        {"ofa-mbv3-w1.2", 224, true, 843101040, 10701632},
+        {"ofa-proxyless", 224, true, 1004908032, 7942056},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        const struct sn_space *space = sn_space_find(known[i].space);
+        struct sn_arch arch;
+        struct sn_plan plan;
+        struct sn_cost cost;
+        assert_non_null(space);
+        if (known[i].largest)
+            sn_arch_largest(space, &arch);
+        else
+            sn_arch_smallest(space, &arch);
+        assert_int_equal(arch.resolution, known[i].resolution);
+        sn_plan_make(space, &arch, 3, 1000, &plan);
+        sn_plan_cost(&plan, &cost);
+        assert_about(cost.macs, known[i].macs, 0);
+        assert_about(cost.params, known[i].params, 0);
+    }
+    const struct sn_space *space = sn_space_find("ofa-mbv3-w1.0");
+    assert_true(sn_space_count(space, SN_COUPLING_NONE) ==
+                25 * pow(81 + 729 + 6561, 5));
+    assert_true(sn_space_count(space, SN_COUPLING_COMPOFA) == 243);
+    space = sn_space_find("ofa-proxyless");
+    assert_true(sn_space_count(space, SN_COUPLING_NONE) ==
+                25 * pow(81 + 729 + 6561, 5) * 9);
+    assert_true(sn_space_count(space, SN_COUPLING_COMPOFA) == 243);
+}
+
 static void test_images_must_fit(void **state)
 {
     const struct sn_space *space = sn_space_find("mbv3-tiny");
@@ -174,7 +214,7 @@ static void test_ids_round_trip(void **state)
         struct sn_arch a, b, child;
         sn_limits_all(space, &limits);
         sn_arch_sample(space, &limits, &rng, &a);
-        for (int n = 0; n < 5000; n++) {
+        for (int n = 0; n < 34000; n++) {
             sn_arch_sample(space, &limits, &rng, &b);
             assert_round_trip(space, &b);
             sn_arch_crossover(space, &a, &b, &rng, &child);
@@ -405,6 +445,151 @@ static void test_costs_are_monotone(void **state)
     }
 }
 
+/* A space with everything a user can set: two stages, three resolutions. */
+static struct sn_space small_space(void)
+{
+    struct sn_space s = *sn_space_find("mbv3-tiny");
+    s.n_stages = 2;
+    s.stem_stride = 1;
+    s.n_resolutions = 3;
+    s.resolutions[0] = 8;
+    s.resolutions[1] = 24;
+    s.resolutions[2] = s.resolution = 32;
+    s.n_stride_rules = 1;
+    s.stride_rule[0] = (struct sn_stride_rule){9, 1, 1, {1, 2}};
+    return s;
+}
+
+static void assert_refused(const struct sn_space *s, const char *pointer)
+{
+    struct sn_error err = {0};
+    if (sn_space_check(s, &err) != SN_ERR_INVALID ||
+        strcmp(err.pointer, pointer) != 0)
+        fail_msg("%s: %d at \"%s\": %s", pointer, err.code, err.pointer,
+                 err.message);
+    assert_true(strlen(err.message) > 10);
+}
+
+static void test_space_checks(void **state)
+{
+    const struct sn_space *builtin;
+    struct sn_error err = {0};
+    for (size_t i = 0; (builtin = sn_space_builtin(i)) != NULL; i++)
+        if (builtin->family == SN_FAMILY_MOBILE &&
+            sn_space_check(builtin, &err) != SN_OK)
+            fail_msg("%s: %s: %s", builtin->name, err.pointer, err.message);
+    struct sn_space s = small_space();
+    if (sn_space_check(&s, &err) != SN_OK)
+        fail_msg("%s: %s", err.pointer, err.message);
+    strcpy(s.name, "../x");
+    assert_refused(&s, "/name");
+    s = small_space();
+    s.resolutions[1] = 8;
+    assert_refused(&s, "/resolutions/1");
+    s = small_space();
+    s.n_resolutions = 0;
+    assert_refused(&s, "/resolutions");
+    s = small_space();
+    s.resolution = 24;
+    assert_refused(&s, "/resolutions");
+    s = small_space();
+    s.resolutions[2] = s.resolution = 1024;
+    assert_refused(&s, "/resolutions/2");
+    s = small_space();
+    s.stride_rule[0].below = 8;
+    assert_refused(&s, "/strides/0/below");
+    s = small_space();
+    s.stride_rule[0].stage[1] = 0;
+    assert_refused(&s, "/strides/0/stages/1");
+    s = small_space(); /* its smallest images would become one pixel */
+    s.n_stride_rules = 0;
+    s.stem_stride = s.first_stride = 2;
+    s.stage[1].stride = 2;
+    assert_refused(&s, "/resolutions/0");
+    s = small_space(); /* no memory is made for larger planes */
+    s.stride_rule[0] = (struct sn_stride_rule){25, 1, 1, {1, 1}};
+    assert_refused(&s, "/resolutions/1");
+    s = small_space();
+    s.n_stages = 0;
+    assert_refused(&s, "/stages");
+    s = small_space();
+    s.stage[1].depth.value[2] = 9;
+    assert_refused(&s, "/stages/1/depth/2");
+    s = small_space();
+    s.stage[0].kernel = (struct sn_choices){1, {4}};
+    assert_refused(&s, "/stages/0/kernel/0");
+    s = small_space();
+    s.stage[0].expand.n = 0;
+    assert_refused(&s, "/stages/0/expand");
+    s = small_space();
+    s.stage[1].width = 0;
+    assert_refused(&s, "/stages/1/width");
+    s = small_space();
+    s.stage[0].width = s.stage[1].width = 4096;
+    assert_refused(&s, "/stages");
+    s = small_space();
+    s.stage[0].coupled.kernel = 7;
+    assert_refused(&s, "/stages/0/coupling/kernel");
+    s = small_space();
+    s.always_coupled = true;
+    assert_refused(&s, "/stages/0/coupling/kernel");
+    s = small_space();
+    s.bn_eps = 0;
+    assert_refused(&s, "/bn_epsilon");
+}
+
+/* A space that is always coupled, at several resolutions: whatever draws from
+ * it keeps to it, and counting through it meets every architecture once. */
+static void test_always_coupled(void **state)
+{
+    struct sn_space s = small_space();
+    struct sn_rng rng = sn_rng_make(8, SN_STREAM_TEST, 0);
+    struct sn_limits all;
+    struct sn_arch list[27], a, b, child;
+    s.always_coupled = true;
+    for (int i = 0; i < 2; i++) {
+        s.stage[i].kernel = (struct sn_choices){1, {5}};
+        s.stage[i].coupled.kernel = 5;
+    }
+    assert_int_equal(sn_space_check(&s, NULL), SN_OK);
+    assert_true(sn_space_count(&s, SN_COUPLING_NONE) == 27);
+    assert_true(sn_space_count(&s, SN_COUPLING_COMPOFA) == 9);
+    for (uint32_t i = 0; i < 27; i++) {
+        sn_arch_at(&s, i, &list[i]);
+        assert_round_trip(&s, &list[i]);
+        for (uint32_t j = 0; j < i; j++)
+            assert_false(sn_arch_equal(&list[i], &list[j]));
+    }
+    sn_limits_all(&s, &all);
+    sn_arch_largest(&s, &a);
+    assert_round_trip(&s, &a);
+    assert_int_equal(a.resolution, 32);
+    sn_arch_smallest(&s, &a);
+    assert_int_equal(a.resolution, 8);
+    unsigned met[33] = {0};
+    for (int n = 0; n < 3000; n++) {
+        sn_arch_sample(&s, &all, &rng, &b);
+        met[b.resolution]++;
+        sn_arch_crossover(&s, &a, &b, &rng, &child);
+        assert_round_trip(&s, &child);
+        sn_arch_mutate(&s, 0.5, &rng, &child);
+        assert_round_trip(&s, &child);
+        a = b;
+    }
+    assert_in_range(met[8], 900, 1100);
+    assert_in_range(met[24], 900, 1100);
+    all.resolution = 24;
+    sn_arch_sample(&s, &all, &rng, &b);
+    assert_int_equal(b.resolution, 24);
+    b.expand[0][0] = b.depth[0] == 1 ? 4 : 2; /* not what its depth forces */
+    assert_int_equal(sn_arch_check(&s, &b, NULL), SN_ERR_INVALID);
+    float x[2 * 3 * 4 + 4];
+    assert_int_equal(sn_arch_encoding_size(&s), sizeof x / sizeof x[0]);
+    sn_arch_one_hot(&s, &b, x);
+    assert_true(x[24] == 0 && x[25] == 1 && x[26] == 0);
+    assert_true(x[27] > 0.66f && x[27] < 0.67f);
+}
+
 static void test_one_hot(void **state)
 {
     const struct sn_space *space = sn_space_find("mbv3-tiny");
@@ -429,6 +614,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_of_cifar),
         cmocka_unit_test(test_sizes_of_tiny),
+        cmocka_unit_test(test_published_figures),
         cmocka_unit_test(test_images_must_fit),
         cmocka_unit_test(test_a_plan_by_hand),
         cmocka_unit_test(test_rounding),
@@ -444,6 +630,8 @@ int main(void)
         cmocka_unit_test(test_crossover_takes_from_parents),
         cmocka_unit_test(test_costs_are_monotone),
         cmocka_unit_test(test_one_hot),
+        cmocka_unit_test(test_space_checks),
+        cmocka_unit_test(test_always_coupled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
