@@ -191,10 +191,20 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
     code = sn_datasets_new(&datasets, &d->box, &d->datasets, err);
     if (code != SN_OK)
         return code;
+    struct sn_supernets_config supernets = {
+        .allowed = c->supernets_allowed,
+        .storage = d->storage,
+        .files = d->files,
+        .box = &d->box,
+    };
+    code = sn_supernets_new(&supernets, &d->supernets, err);
+    if (code != SN_OK)
+        return code;
     d->exports = (struct sn_exports_config){d->storage, d->datasets, d->models};
     struct sn_lifecycle_config life = {
         .storage = d->storage,
         .datasets = d->datasets,
+        .supernets = d->supernets,
         .box = &d->box,
         .running_jobs = c->running_jobs,
         .max_queued_jobs = c->max_queued_jobs,
@@ -294,6 +304,7 @@ static void close_all(struct sn_daemon *d)
     d->api = NULL;
     sn_listener_close(&d->listener);
     sn_datasets_stop(d->datasets);
+    sn_supernets_close(d->supernets);
     sn_offload_free(d->models);
     sn_offload_free(d->files);
     /* Storage answers all that it has before it ends; then nobody posts any
@@ -301,6 +312,7 @@ static void close_all(struct sn_daemon *d)
     sn_storage_close(d->storage);
     sn_mailbox_close(&d->box);
     sn_lifecycle_free(d->life);
+    sn_supernets_free(d->supernets);
     sn_datasets_free(d->datasets);
     for (int i = 0; i < SN_N_SIGNALS; i++)
         uv_close((uv_handle_t *)&d->signals[i], NULL);

@@ -1,5 +1,7 @@
 /* sn_exports - models of a job's newest weights as files, made when asked for
- * and kept: <state>/jobs/<id>/models/<arch>-<step>.onnx
+ * and kept: <state>/jobs/<id>/models/<arch>-<step>.onnx; and those of
+ * supernets: <state>/supernets/<name>/models/<arch>-<what it is calibrated
+ * on>.onnx
  *
  * One thread makes them, one after the other. Loop thread.
  */
@@ -21,6 +23,10 @@ struct sn_exports_config {
 void sn_exports_make(const struct sn_exports_config *config,
                      const struct sn_job_entry *entry,
                      const struct sn_arch *arch, enum sn_export_format format,
-                     sn_path_done done, void *arg);
+                     bool plain_input, sn_path_done done, void *arg);
+/* The same of a supernet's weights. */
+void sn_exports_supernet(const struct sn_exports_config *config,
+                         const struct sn_supernet_model *what,
+                         sn_path_done done, void *arg);
 
 #endif

@@ -9,6 +9,7 @@
 #include "daemon/exports.h"
 #include "daemon/lifecycle.h"
 #include "daemon/listen.h"
+#include "daemon/supernets.h"
 
 enum { SN_N_SIGNALS = 3 };
 
@@ -20,6 +21,7 @@ struct sn_daemon {
     struct sn_listener listener;
     struct sn_offload *files, *models;
     struct sn_datasets *datasets;
+    struct sn_supernets *supernets;
     struct sn_exports_config exports;
     struct sn_lifecycle *life;
     struct sn_host host;
