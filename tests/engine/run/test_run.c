@@ -197,6 +197,14 @@ static void job_init_for(struct job *j, enum sn_strategy strategy, int workers,
     memset(j, 0, sizeof *j);
     small_spec(s, strategy, workers);
     snprintf(s->supernet, sizeof s->supernet, "%s", supernet);
+    if (supernet[0] != '\0') { /* nothing of training may be set */
+        struct sn_spec initial;
+        sn_spec_defaults(&initial);
+        s->train.learning_rate = initial.train.learning_rate;
+        s->train.crop_padding = initial.train.crop_padding;
+        s->train.flip = initial.train.flip;
+        s->sparsenas.warmup_epochs = initial.sparsenas.warmup_epochs;
+    }
     sn_dataset_info(set.data, &info);
     if (sn_spec_resolve(s, &info, &err) != SN_OK)
         fail_msg("%s: %s", err.pointer, err.message);
