@@ -1,12 +1,8 @@
 /* One architecture of a job: its layers and costs, what was measured, and its
  * model files. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "api/arch_json.h"
 #include "api/handlers.h"
@@ -82,36 +78,16 @@ void sn_get_job_arch(struct sn_request *rq)
 
 /* ---- model files ---- */
 
-static void reply_file(struct sn_request *rq, const char *path)
+const struct sn_parameter sn_job_onnx_parameters[] = {
+    {"normalize", SN_PARAMETER_BOOL, 0, 0, NULL}, {NULL}};
+
+static void reply_model(struct sn_request *rq, const char *path)
 {
-    struct stat st;
     const char *suffix = strrchr(rq->path, '.');
-    char disposition[SN_ARCH_ID_MAX + 64];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        struct sn_error err = {0};
-        sn_error_errno(&err, errno, "opening the model");
-        if (fd >= 0)
-            close(fd);
-        sn_reply_error(rq, &err);
-        return;
-    }
-    struct MHD_Response *response =
-        MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
-    if (response == NULL) {
-        close(fd);
-    } else {
-        snprintf(disposition, sizeof disposition,
-                 "attachment; filename=\"%s%s\"", sn_request_path(rq, 1),
-                 suffix != NULL ? suffix : "");
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                "application/octet-stream");
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION,
-                                disposition);
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-                                "no-store");
-    }
-    sn_reply(rq, 200, response);
+    char name[SN_ARCH_ID_MAX + 32];
+    snprintf(name, sizeof name, "%s%s", sn_request_path(rq, 1),
+             suffix != NULL ? suffix : "");
+    sn_reply_file(rq, path, name);
 }
 
 static void exported(void *arg, const struct sn_error *err, const char *path)
@@ -120,7 +96,7 @@ static void exported(void *arg, const struct sn_error *err, const char *path)
     if (err != NULL && err->code != SN_OK)
         sn_reply_error(rq, err);
     else if (rq->connection != NULL)
-        reply_file(rq, path);
+        reply_model(rq, path);
     sn_request_unref(rq);
 }
 
@@ -141,7 +117,8 @@ static void export_model(struct sn_request *rq, enum sn_export_format format)
         return;
     }
     sn_request_ref(rq);
-    host->model_export(host->self, job->id, &arch, format, exported, rq);
+    bool plain = !sn_query_bool(&rq->query, "normalize", true);
+    host->model_export(host->self, job->id, &arch, format, plain, exported, rq);
 }
 
 void sn_get_job_onnx(struct sn_request *rq)

@@ -39,6 +39,20 @@ extern const struct sn_parameter sn_best_parameters[];
 void sn_get_job_arch(struct sn_request *rq);
 void sn_get_job_onnx(struct sn_request *rq);
 void sn_get_job_weights(struct sn_request *rq);
+extern const struct sn_parameter sn_job_onnx_parameters[];
+
+/* supernets.c */
+void sn_list_supernets(struct sn_request *rq);
+void sn_post_supernet(struct sn_request *rq);
+void sn_get_supernet(struct sn_request *rq);
+void sn_delete_supernet(struct sn_request *rq);
+void sn_get_supernet_weights(struct sn_request *rq);
+void sn_get_supernet_arch(struct sn_request *rq);
+void sn_get_supernet_onnx(struct sn_request *rq);
+void sn_get_supernet_arch_weights(struct sn_request *rq);
+extern const struct sn_parameter sn_post_supernet_parameters[];
+extern const struct sn_parameter sn_supernet_onnx_parameters[];
+extern const struct sn_parameter sn_supernet_weights_parameters[];
 
 /* datasets.c */
 extern const struct sn_parameter sn_list_datasets_parameters[];

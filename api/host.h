@@ -64,6 +64,33 @@ struct sn_space_view {
     const char *json; /* what it was made from; NULL: built in */
 };
 
+struct sn_supernet_view {
+    const char *name, *space;
+    const char *job;  /* that left it, or NULL: imported */
+    const char *path; /* of its file, as GET .../weights.safetensors gives it */
+    struct sn_supernet_info info;
+    int64_t bytes;
+    const char *xxh3; /* of the file */
+    double created;   /* Unix seconds */
+    bool available;
+    const char *problem; /* when not available */
+};
+
+struct sn_supernet_import {
+    const char *name;
+    const char *space; /* "": the file names it */
+    const char *path;
+    bool take; /* it is the host's from now on, who removes it */
+};
+
+struct sn_supernet_model {
+    const struct sn_supernet_view *supernet;
+    struct sn_arch arch;
+    const struct sn_dataset_view *calibration; /* NULL: what is held */
+    enum sn_export_format format;
+    bool plain_input; /* see sn_export */
+};
+
 struct sn_submission {
     const struct sn_spec *spec; /* resolved */
     const char *spec_given_json, *spec_resolved_json, *labels_json;
@@ -118,8 +145,20 @@ struct sn_host {
 
     /* The path of a model of the job's newest weights, made if need be. */
     void (*model_export)(void *self, const char *id, const struct sn_arch *arch,
-                         enum sn_export_format format, sn_path_done done,
-                         void *arg);
+                         enum sn_export_format format, bool plain_input,
+                         sn_path_done done, void *arg);
+
+    size_t (*supernet_list)(void *self, const struct sn_supernet_view **ret);
+    const struct sn_supernet_view *(*supernet_get)(void *self,
+                                                   const char *name);
+    void (*supernet_import)(void *self, const struct sn_supernet_import *order,
+                            sn_host_done done, void *arg);
+    /* SN_ERR_CONFLICT while a job that has not ended names it. */
+    void (*supernet_delete)(void *self, const char *name, sn_host_done done,
+                            void *arg);
+    /* As model_export. */
+    void (*supernet_export)(void *self, const struct sn_supernet_model *what,
+                            sn_path_done done, void *arg);
 
     /* true when it can take and run jobs; else *ret_problem says why not. */
     bool (*ready)(void *self, const char **ret_problem);

@@ -1,10 +1,14 @@
 /* Replies of requests, and queries on reader threads that become replies. */
 #include "api/request.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/json.h"
 
@@ -100,6 +104,36 @@ void sn_reply_status(struct sn_request *rq, unsigned status, const char *fmt,
     va_end(ap);
     sn_problem_set(&problem, status, "%s", detail);
     sn_reply_problem(rq, &problem);
+}
+
+void sn_reply_file(struct sn_request *rq, const char *path, const char *name)
+{
+    struct stat st;
+    char disposition[SN_ARCH_ID_MAX + 96];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        struct sn_error err = {0};
+        sn_error_errno(&err, errno, "opening the file");
+        if (fd >= 0)
+            close(fd);
+        sn_reply_error(rq, &err);
+        return;
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
+    if (response == NULL) {
+        close(fd);
+    } else {
+        snprintf(disposition, sizeof disposition,
+                 "attachment; filename=\"%.250s\"", name);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                "application/octet-stream");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION,
+                                disposition);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                                "no-store");
+    }
+    sn_reply(rq, 200, response);
 }
 
 /* ---- reads ---- */

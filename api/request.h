@@ -84,6 +84,8 @@ void sn_reply_problem(struct sn_request *rq, const struct sn_problem *problem);
 void sn_reply_error(struct sn_request *rq, const struct sn_error *err);
 void sn_reply_status(struct sn_request *rq, unsigned status, const char *fmt,
                      ...) __attribute__((format(printf, 3, 4)));
+/* A file to download; `name` is plain. */
+void sn_reply_file(struct sn_request *rq, const char *path, const char *name);
 /* A response of JSON text with the headers that all have, to add more. Takes
  * the text. NULL when out of memory. */
 struct MHD_Response *sn_response_json(char *text);

@@ -6,6 +6,10 @@
 enum { SPEC_BODY = 1 << 20, SMALL_BODY = 64 << 10 };
 
 #define ARCH "/jobs/{job}/architectures/{arch}"
+#define SUPERNET "/supernets/{name}"
+
+static const char *const weights_types[] = {
+    "application/octet-stream", "application/vnd.safetensors", NULL};
 
 static const struct sn_route routes[] = {
     {SN_POST, SN_PLACE_API, "/jobs", sn_post_job, sn_post_job_parameters,
@@ -36,7 +40,8 @@ static const struct sn_route routes[] = {
     {SN_GET, SN_PLACE_API, "/jobs/{job}/best", sn_get_best, sn_best_parameters,
      0, false},
     {SN_GET, SN_PLACE_API, ARCH, sn_get_job_arch, NULL, 0, false},
-    {SN_GET, SN_PLACE_API, ARCH "/model.onnx", sn_get_job_onnx, NULL, 0, false},
+    {SN_GET, SN_PLACE_API, ARCH "/model.onnx", sn_get_job_onnx,
+     sn_job_onnx_parameters, 0, false},
     {SN_GET, SN_PLACE_API, ARCH "/weights.safetensors", sn_get_job_weights,
      NULL, 0, false},
 
@@ -57,6 +62,20 @@ static const struct sn_route routes[] = {
      false},
     {SN_POST, SN_PLACE_API, "/spaces/{name}/architectures", sn_post_space_arch,
      NULL, SMALL_BODY, false},
+
+    {SN_GET, SN_PLACE_API, "/supernets", sn_list_supernets, NULL, 0, false},
+    {SN_POST, SN_PLACE_API, "/supernets", sn_post_supernet,
+     sn_post_supernet_parameters, SMALL_BODY, false, weights_types},
+    {SN_GET, SN_PLACE_API, SUPERNET, sn_get_supernet, NULL, 0, false},
+    {SN_DELETE, SN_PLACE_API, SUPERNET, sn_delete_supernet, NULL, 0, false},
+    {SN_GET, SN_PLACE_API, SUPERNET "/weights.safetensors",
+     sn_get_supernet_weights, NULL, 0, false},
+    {SN_GET, SN_PLACE_API, SUPERNET "/architectures/{arch}",
+     sn_get_supernet_arch, NULL, 0, false},
+    {SN_GET, SN_PLACE_API, SUPERNET "/architectures/{arch}/model.onnx",
+     sn_get_supernet_onnx, sn_supernet_onnx_parameters, 0, false},
+    {SN_GET, SN_PLACE_API, SUPERNET "/architectures/{arch}/weights.safetensors",
+     sn_get_supernet_arch_weights, sn_supernet_weights_parameters, 0, false},
 
     {SN_GET, SN_PLACE_API, "/version", sn_get_version, NULL, 0, true},
     {SN_GET, SN_PLACE_API, "/system", sn_get_system, NULL, 0, false},

@@ -59,7 +59,44 @@ static void check_fits(const struct sn_request *rq,
     }
 }
 
-static bool resolve(struct sn_request *rq, struct draft *d,
+/* The weights that the job names: its space is theirs, and they must suit the
+ * images. */
+static void take_supernet(struct sn_request *rq, struct draft *d,
+                          const json_t *body,
+                          const struct sn_dataset_info *data,
+                          struct sn_problem *problem)
+{
+    const struct sn_host *host = rq->api->host;
+    const json_t *epochs = json_object_get(body, "epochs");
+    const struct sn_supernet_view *s =
+        host->supernet_get(host->self, d->spec.supernet);
+    if (s == NULL || !s->available) {
+        sn_problem_at(problem, "/supernet", "%.64s: %.180s", d->spec.supernet,
+                      s == NULL ? "there is no such supernet" : s->problem);
+        return;
+    }
+    if (json_object_get(body, "space") != NULL &&
+        strcmp(d->spec.space, s->space) != 0)
+        sn_problem_at(problem, "/space", "supernet %s belongs to space %s",
+                      s->name, s->space);
+    if (epochs != NULL && json_number_value(epochs) != 0)
+        sn_problem_at(problem, "/epochs",
+                      "must be 0 or left out: with a supernet nothing is "
+                      "trained");
+    if (s->info.classes != data->classes)
+        sn_problem_at(problem, "/supernet",
+                      "%s has %d classes, data set %s has %d", s->name,
+                      s->info.classes, d->spec.dataset, data->classes);
+    if (s->info.in_channels != data->channels)
+        sn_problem_at(problem, "/supernet",
+                      "%s takes images of %d channels, those of data set %s "
+                      "have %d",
+                      s->name, s->info.in_channels, d->spec.dataset,
+                      data->channels);
+    snprintf(d->spec.space, sizeof d->spec.space, "%s", s->space);
+}
+
+static bool resolve(struct sn_request *rq, struct draft *d, const json_t *body,
                     struct sn_problem *problem)
 {
     const struct sn_host *host = rq->api->host;
@@ -75,6 +112,10 @@ static bool resolve(struct sn_request *rq, struct draft *d,
         sn_problem_set(problem, 400, "the data set cannot be used");
         return false;
     }
+    if (d->spec.supernet[0] != '\0')
+        take_supernet(rq, d, body, &data->info, problem);
+    if (problem->status != 0)
+        return false;
     const struct sn_space_view *space =
         host->space_get(host->self, d->spec.space);
     if (space != NULL && space->json != NULL)
@@ -95,7 +136,7 @@ static bool make_draft(struct sn_request *rq, struct draft *d,
         sn_json_load(rq->body != NULL ? rq->body : "", rq->body_size, problem);
     bool good = body != NULL &&
                 sn_spec_from_json(body, &d->spec, &d->labels, problem) &&
-                resolve(rq, d, problem);
+                resolve(rq, d, body, problem);
     if (good) {
         d->given = sn_json_dump(body);
         d->resolved = sn_spec_print(&d->spec, d->labels);

@@ -60,6 +60,8 @@ static const struct sn_setting settings[] = {
     {"datasets", "total_mib", SN_SETTING_INT, AT(datasets_total_mib), 0,
      1073741824, "65536", NULL,
      "all uploaded data sets together may take, MiB; 0: none are taken"},
+    {"supernets", "allowed", SN_SETTING_PATHS, AT(supernets_allowed), 0, 0, "",
+     NULL, "supernets may be imported from below this folder; one a line"},
 };
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 

@@ -39,6 +39,7 @@ struct sn_config {
     char fashion_mnist[SN_CONFIG_PATH];
     char datasets_allowed[SN_CONFIG_LIST]; /* separated by ':' */
     int32_t datasets_total_mib;
+    char supernets_allowed[SN_CONFIG_LIST];
 };
 
 enum sn_setting_type {

@@ -191,11 +191,23 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
     if ((code = sn_datasets_new(&datasets, &d->box, &d->datasets, err)) ||
         (code = sn_spaces_new(d->storage, &d->box, &d->spaces, err)))
         return code;
-    d->exports = (struct sn_exports_config){d->storage, d->datasets, d->models};
+    struct sn_supernets_config supernets = {
+        .allowed = c->supernets_allowed,
+        .storage = d->storage,
+        .spaces = d->spaces,
+        .files = d->files,
+        .box = &d->box,
+    };
+    code = sn_supernets_new(&supernets, &d->supernets, err);
+    if (code != SN_OK)
+        return code;
+    d->exports = (struct sn_exports_config){d->storage, d->datasets, d->models,
+                                            d->spaces};
     struct sn_lifecycle_config life = {
         .storage = d->storage,
         .datasets = d->datasets,
         .spaces = d->spaces,
+        .supernets = d->supernets,
         .box = &d->box,
         .running_jobs = c->running_jobs,
         .max_queued_jobs = c->max_queued_jobs,
@@ -295,6 +307,7 @@ static void close_all(struct sn_daemon *d)
     d->api = NULL;
     sn_listener_close(&d->listener);
     sn_datasets_stop(d->datasets);
+    sn_supernets_close(d->supernets);
     sn_offload_free(d->models);
     sn_offload_free(d->files);
     /* Storage answers all that it has before it ends; then nobody posts any
@@ -302,6 +315,7 @@ static void close_all(struct sn_daemon *d)
     sn_storage_close(d->storage);
     sn_mailbox_close(&d->box);
     sn_lifecycle_free(d->life);
+    sn_supernets_free(d->supernets);
     sn_datasets_free(d->datasets);
     sn_spaces_free(d->spaces);
     for (int i = 0; i < SN_N_SIGNALS; i++)

@@ -1,4 +1,6 @@
 /* The table that the API calls, over the daemon's parts. */
+#include <string.h>
+
 #include "daemon/memory.h"
 #include "daemon/state.h"
 
@@ -83,12 +85,59 @@ static void space_delete(void *self, const char *name, sn_host_done done,
 }
 
 static void model_export(void *self, const char *id, const struct sn_arch *arch,
-                         enum sn_export_format format, sn_path_done done,
-                         void *arg)
+                         enum sn_export_format format, bool plain_input,
+                         sn_path_done done, void *arg)
 {
     struct sn_daemon *d = self;
     sn_exports_make(&d->exports, sn_jobs_find(sn_lifecycle_jobs(d->life), id),
-                    arch, format, done, arg);
+                    arch, format, plain_input, done, arg);
+}
+
+static size_t supernet_list(void *self, const struct sn_supernet_view **ret)
+{
+    struct sn_daemon *d = self;
+    return sn_supernets_list(d->supernets, ret);
+}
+
+static const struct sn_supernet_view *supernet_get(void *self, const char *name)
+{
+    struct sn_daemon *d = self;
+    return sn_supernets_get(d->supernets, name);
+}
+
+static void supernet_import(void *self, const struct sn_supernet_import *order,
+                            sn_host_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_supernets_import(d->supernets, order, done, arg);
+}
+
+static void supernet_delete(void *self, const char *name, sn_host_done done,
+                            void *arg)
+{
+    struct sn_daemon *d = self;
+    struct sn_job_entry *const *jobs;
+    struct sn_error err;
+    size_t n = sn_jobs_list(sn_lifecycle_jobs(d->life), &jobs);
+    for (size_t i = 0; i < n; i++) {
+        const struct sn_job_entry *job = jobs[i];
+        if (strcmp(job->spec.supernet, name) == 0 &&
+            !sn_job_state_is_end(job->view.state)) {
+            sn_error_set(&err, SN_ERR_CONFLICT,
+                         "job %s, which is %s, searches this supernet",
+                         job->view.id, sn_job_state_name(job->view.state));
+            done(arg, &err);
+            return;
+        }
+    }
+    sn_supernets_delete(d->supernets, name, done, arg);
+}
+
+static void supernet_export(void *self, const struct sn_supernet_model *what,
+                            sn_path_done done, void *arg)
+{
+    struct sn_daemon *d = self;
+    sn_exports_supernet(&d->exports, what, done, arg);
 }
 
 static bool ready(void *self, const char **ret_problem)
@@ -124,6 +173,11 @@ void sn_daemon_fill_host(struct sn_daemon *d)
         .space_add = space_add,
         .space_delete = space_delete,
         .model_export = model_export,
+        .supernet_list = supernet_list,
+        .supernet_get = supernet_get,
+        .supernet_import = supernet_import,
+        .supernet_delete = supernet_delete,
+        .supernet_export = supernet_export,
         .ready = ready,
         .job_memory = sn_memory_limit(d->config->memory_mib),
     };

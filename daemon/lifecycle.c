@@ -511,6 +511,7 @@ static void start(struct sn_lifecycle *l, struct sn_job_entry *entry)
         .spec = &entry->spec,
         .storage = l->config.storage,
         .datasets = l->config.datasets,
+        .supernets = l->config.supernets,
         .box = l->config.box,
         .owner = &l->owner,
         .nice = l->config.nice,

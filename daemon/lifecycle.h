@@ -23,6 +23,7 @@ struct sn_lifecycle_config {
     struct sn_storage *storage; /* all borrowed */
     struct sn_datasets *datasets;
     struct sn_spaces *spaces;
+    struct sn_supernets *supernets;
     struct sn_mailbox *box;
     int running_jobs, max_queued_jobs, nice;
     /* A committed event (or, with seq 0, one that is not stored). */

@@ -25,6 +25,8 @@ struct sn_runner {
     struct sn_reports *reports; /* freed with the runner: what they have sent
                                    may still be on its way to the loop */
     char dir[SN_PATH_MAX];
+    char weights[SN_PATH_MAX]; /* of the spec's supernet, or "" */
+    char keep[SN_PATH_MAX];    /* where it leaves its own, or "" */
     char checkpoint[MAX_CHECKPOINTS][SN_PATH_MAX];
     char xxh3[MAX_CHECKPOINTS][SN_XXH3_HEX]; /* of each file, as stored */
     int n_checkpoints;
@@ -111,6 +113,8 @@ static enum sn_err run_once(struct sn_runner *r, struct sn_reports *reports,
         .latency_rows = r->latency,
         .n_latency_rows = r->n_latency,
         .latency_fingerprint = r->fingerprint,
+        .weights = r->weights[0] != '\0' ? r->weights : NULL,
+        .keep = r->keep[0] != '\0' ? r->keep : NULL,
     };
     return sn_engine_run(&run, &r->error);
 }
@@ -148,6 +152,22 @@ static enum sn_err run_from_newest(struct sn_runner *r,
     return run_once(r, reports, data, NULL);
 }
 
+/* The weights that it searches, or room for those that it trains. */
+static enum sn_err find_weights(struct sn_runner *r)
+{
+    const struct sn_storage *storage = r->config.storage;
+    if (r->config.supernets == NULL)
+        return SN_OK;
+    if (r->spec.supernet[0] == '\0')
+        return sn_supernets_room(storage, r->id, r->keep, &r->error);
+    enum sn_err code =
+        sn_supernets_path(storage, r->spec.supernet, r->weights, &r->error);
+    if (code == SN_OK && access(r->weights, R_OK) != 0)
+        code = sn_error_at(&r->error, SN_ERR_NOTFOUND, "/supernet",
+                           "the supernet %s is gone", r->spec.supernet);
+    return code;
+}
+
 static enum sn_err conduct(struct sn_runner *r)
 {
     const struct sn_dataset *data;
@@ -164,6 +184,8 @@ static enum sn_err conduct(struct sn_runner *r)
     if (code != SN_OK)
         return code;
     *strrchr(r->dir, '/') = '\0';
+    if ((code = find_weights(r)) != SN_OK)
+        return code;
     code = sn_datasets_acquire(r->config.datasets, r->spec.dataset, &data,
                                &r->error);
     if (code != SN_OK)
@@ -177,6 +199,8 @@ static enum sn_err conduct(struct sn_runner *r)
         r->error = late;
         code = late.code;
     }
+    if (r->keep[0] != '\0')
+        sn_supernets_adopt(r->config.supernets, r->id, code == SN_OK);
 out_data:
     sn_datasets_release(r->config.datasets, data);
     return code;

@@ -14,6 +14,7 @@
 
 #include "daemon/datasets.h"
 #include "daemon/mailbox.h"
+#include "daemon/supernets.h"
 #include "engine/engine.h"
 #include "storage/storage.h"
 
@@ -37,8 +38,9 @@ struct sn_runner_owner {
 struct sn_runner_config {
     const char *id;             /* copied, as is the spec */
     const struct sn_spec *spec; /* resolved */
-    struct sn_storage *storage; /* borrowed, as are the next three */
+    struct sn_storage *storage; /* borrowed, as are the next four */
     struct sn_datasets *datasets;
+    struct sn_supernets *supernets;
     struct sn_mailbox *box;
     const struct sn_runner_owner *owner;
     int nice;

@@ -10,6 +10,7 @@
 #include "daemon/lifecycle.h"
 #include "daemon/listen.h"
 #include "daemon/spaces.h"
+#include "daemon/supernets.h"
 
 enum { SN_N_SIGNALS = 3 };
 
@@ -22,6 +23,7 @@ struct sn_daemon {
     struct sn_offload *files, *models;
     struct sn_datasets *datasets;
     struct sn_spaces *spaces;
+    struct sn_supernets *supernets;
     struct sn_exports_config exports;
     struct sn_lifecycle *life;
     struct sn_host host;

@@ -21,6 +21,7 @@
 
 #include "engine/data/data.h"
 #include "engine/err.h"
+#include "engine/model/supernet_info.h"
 #include "engine/space/plan.h"
 #include "engine/space/space.h"
 
@@ -56,8 +57,9 @@ struct sn_spec {
     /* A user's space of that name, borrowed; NULL: it is built in. No setting:
      * whoever reads a spec finds the space. */
     const struct sn_space *made_space;
-    int32_t strategy; /* enum sn_strategy */
-    double epochs;    /* passes over the training images, all phases */
+    char supernet[SN_NAME_MAX]; /* weights to search as they are, "": none */
+    int32_t strategy;           /* enum sn_strategy */
+    double epochs; /* passes over the training images, all phases */
     int64_t seed;
     int32_t priority;
     struct {
@@ -142,6 +144,7 @@ struct sn_field {
     const char *const *choices; /* NULL-terminated, for enums */
     bool required;
     const char *help; /* one line */
+    bool trains;      /* of training alone: contradicts `supernet` */
 };
 const struct sn_field *sn_spec_fields(size_t *ret_n);
 /* What a user gave is kept; of the rest a strategy may set its own. */
@@ -330,20 +333,59 @@ struct sn_run {
     const struct sn_latency_row *latency_rows;
     uint32_t n_latency_rows;
     const char *latency_fingerprint;
+    /* The file of spec->supernet, as sn_engine_import left it: searched as it
+     * is, without training. NULL: the job trains its own. */
+    const char *weights;
+    /* Where the trained supernet goes at the end, with the statistics of its
+     * largest network; NULL: nowhere. Not with `weights`. */
+    const char *keep;
 };
 enum sn_err sn_engine_run(const struct sn_run *run, struct sn_error *err);
 
 /* ---- weights of a checkpoint, without a run ---- */
 
 enum sn_export_format { SN_EXPORT_ONNX, SN_EXPORT_SAFETENSORS };
-/* Re-calibrates `arch` on the data set with the weights in `checkpoint` and
- * writes the model to `path` (atomically), read back and checked. Seconds;
- * any thread. */
-enum sn_err sn_engine_export(const struct sn_spec *spec,
-                             const struct sn_dataset *data,
-                             const char *checkpoint, const struct sn_arch *arch,
-                             enum sn_export_format format, const char *path,
+
+/* What a model is made from; all is borrowed. */
+struct sn_export {
+    const struct sn_space *space;
+    const char *weights; /* a job's checkpoint (then with data), or a
+                            supernet's file */
+    /* BN is re-calibrated on its training images, and its mean and std
+     * normalise. NULL: the statistics and the normalisation that the file
+     * holds; without any SN_ERR_CONFLICT. */
+    const struct sn_dataset *data;
+    /* With data, resolved: how the images are cut into splits and read, and
+     * search.calibration of them (at most what there is). */
+    const struct sn_spec *spec;
+    enum sn_export_format format;
+    bool plain_input; /* ONNX: the graph takes normalised images; false: pixels
+                         in 0..1, which it normalises itself */
+};
+/* Writes the architecture's model to `path` (atomically), read back and
+ * checked. Seconds; any thread. */
+enum sn_err sn_engine_export(const struct sn_export *from,
+                             const struct sn_arch *arch, const char *path,
                              struct sn_error *err);
+
+/* ---- supernets, without a run ---- */
+
+/* The space that a file of weights names itself; "" when it does not. */
+enum sn_err sn_engine_supernet_space(const char *path, char ret[SN_NAME_MAX],
+                                     struct sn_error *err);
+/* Reads a supernet's safetensors file of any origin (the names that Once-for-
+ * All's state dicts have and had), checks all of it and writes it to `path` in
+ * the form that is kept. SN_ERR_INVALID and SN_ERR_CORRUPT name what is wrong
+ * with it. Weights of three channels that do not say how they are normalised
+ * get ImageNet's mean and std, with which the published ones were trained. */
+enum sn_err sn_engine_import(const char *from, const struct sn_space *space,
+                             const char *path, struct sn_supernet_info *ret,
+                             struct sn_error *err);
+/* What a kept file says; checks its names and shapes, not its values. */
+enum sn_err sn_engine_supernet_info(const char *path,
+                                    const struct sn_space *space,
+                                    struct sn_supernet_info *ret,
+                                    struct sn_error *err);
 
 /* What the engine computes with here: "oneDNN 2.6.3, avx512" (for /version and
  * logs; looks at the CPU anew each time, so keep the answer). */

@@ -135,14 +135,9 @@ static int empty_folder(int fd, int depth)
     return rc;
 }
 
-enum sn_err sn_files_remove_job_dir(const char *state_dir, const char *job,
-                                    struct sn_error *err)
+static enum sn_err remove_folder(const char *path, struct sn_error *err)
 {
     enum { DEPTH = 16 };
-    char path[SN_PATH_MAX];
-    enum sn_err code = sn_files_job_dir(state_dir, job, path, err);
-    if (code != SN_OK)
-        return code;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? SN_OK
@@ -150,6 +145,63 @@ enum sn_err sn_files_remove_job_dir(const char *state_dir, const char *job,
     if (empty_folder(fd, DEPTH) != 0 || rmdir(path) != 0)
         return sn_error_errno(err, errno, "removing %s", path);
     return SN_OK;
+}
+
+enum sn_err sn_files_remove_job_dir(const char *state_dir, const char *job,
+                                    struct sn_error *err)
+{
+    char path[SN_PATH_MAX];
+    enum sn_err code = sn_files_job_dir(state_dir, job, path, err);
+    return code == SN_OK ? remove_folder(path, err) : code;
+}
+
+/* ---- supernets ---- */
+
+enum sn_err sn_files_supernet_path(const char *state_dir, const char *name,
+                                   const char *file, char ret[SN_PATH_MAX],
+                                   struct sn_error *err)
+{
+    char path[SN_PATH_MAX];
+    if (!sn_files_is_plain_name(name) || !sn_files_is_plain_name(file))
+        return sn_error_set(err, SN_ERR_INVALID,
+                            "a name is not fit for a file");
+    int n = snprintf(path, sizeof path, "%s/supernets/%s/%s", state_dir, name,
+                     file);
+    if (n < 0 || n >= SN_PATH_MAX)
+        return sn_error_set(err, SN_ERR_TOOLARGE, "a path is too long");
+    memcpy(ret, path, (size_t)n + 1);
+    return SN_OK;
+}
+
+enum sn_err sn_files_make_supernet_dir(const char *state_dir, const char *name,
+                                       struct sn_error *err)
+{
+    char path[SN_PATH_MAX];
+    enum sn_err code =
+        sn_files_supernet_path(state_dir, name, "models", path, err);
+    if (code != SN_OK)
+        return code;
+    /* <state>/supernets, then <name>, then models */
+    char *cut = path + strlen(state_dir) + 1;
+    for (int level = 0; level < 2 && code == SN_OK; level++) {
+        cut = strchr(cut, '/');
+        *cut = '\0';
+        code = make_folder(path, err);
+        *cut++ = '/';
+    }
+    return code == SN_OK ? make_folder(path, err) : code;
+}
+
+enum sn_err sn_files_remove_supernet_dir(const char *state_dir,
+                                         const char *name, struct sn_error *err)
+{
+    char path[SN_PATH_MAX];
+    enum sn_err code =
+        sn_files_supernet_path(state_dir, name, "models", path, err);
+    if (code != SN_OK)
+        return code;
+    *strrchr(path, '/') = '\0';
+    return remove_folder(path, err);
 }
 
 enum sn_err sn_files_commit(const char *tmp, const char *path,

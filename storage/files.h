@@ -2,6 +2,7 @@
  *
  *   <state>/jobs/<id>/                a job's folder: models, reports, ...
  *   <state>/jobs/<id>/checkpoints/    checkpoint files, each with a row
+ *   <state>/supernets/<name>/         weights with a row; models
  *
  * A file appears whole or not at all: it is written under a temporary name in
  * the same folder, fsynced, renamed, and the folder fsynced. Whoever writes the
@@ -40,6 +41,16 @@ enum sn_err sn_files_make_job_dir(const char *state_dir, const char *job,
  * symbolic link out. */
 enum sn_err sn_files_remove_job_dir(const char *state_dir, const char *job,
                                     struct sn_error *err);
+
+/* The same for supernets; `models` is a folder in theirs. */
+enum sn_err sn_files_supernet_path(const char *state_dir, const char *name,
+                                   const char *file, char ret[SN_PATH_MAX],
+                                   struct sn_error *err);
+enum sn_err sn_files_make_supernet_dir(const char *state_dir, const char *name,
+                                       struct sn_error *err);
+enum sn_err sn_files_remove_supernet_dir(const char *state_dir,
+                                         const char *name,
+                                         struct sn_error *err);
 
 /* Makes the finished file `tmp` durable under the name `path` (both in one
  * folder). On failure `tmp` is removed, and `path` is as it was unless only

@@ -133,6 +133,14 @@ void sn_budget_resolve_counts(struct sn_spec *spec,
     sn_budget_space_macs(space, data->channels, data->classes, &macs);
     sn_budget_phase_macs(spec, &macs, phase);
     double tenth = 0.1 * (phase[SN_PHASE_WARMUP] + phase[SN_PHASE_TRAIN]);
+    if (spec->supernet[0] != '\0') { /* measuring is all that it does */
+        double count = sn_space_count(space, SN_COUPLING_NONE);
+        if (spec->sparsenas.probes == 0)
+            spec->sparsenas.probes = clamp_count(count, 1, 100);
+        if (spec->search.evaluations == 0)
+            spec->search.evaluations = clamp_count(count, 1, 50);
+        return;
+    }
     if (spec->sparsenas.probes == 0)
         spec->sparsenas.probes = clamp_count(
             tenth / evaluation_macs(&macs, spec->sparsenas.probe_calibration,
@@ -173,6 +181,8 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
         ret->phase_macs[i] = phase[i];
     }
     ret->images = spec->epochs * spec->train.train_limit;
+    if (spec->supernet[0] != '\0')
+        ret->images = ret->macs / macs.mean;
 
     rc = sn_memory_forecast(spec, space, data, &ret->memory_bytes,
                             &ret->memory_field, err);
@@ -181,7 +191,8 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     sn_arch_largest(space, &arch);
     sn_plan_make(space, &arch, data->channels, data->classes, &plan);
     sn_plan_cost(&plan, &cost);
-    ret->disk_bytes = 2 * (2 * 4.0 * cost.params + 65536) + 2e6;
+    /* two checkpoints with momentum, and the supernet that is left */
+    ret->disk_bytes = 5 * 4.0 * cost.params + 3 * 65536 + 2e6;
     ret->seconds = ret->macs / (worker_rate * spec->train.workers) + 5;
     return SN_OK;
 }

@@ -222,16 +222,18 @@ static enum sn_err assemble(struct sn_job *job, struct draft *d,
 {
     const struct sn_tensor *tensors;
     size_t size = sn_supernet_size(job->net);
-    const float *teacher = sn_trainer_teacher(job->trainer);
 
     d->tensor = calloc(sn_supernet_tensors(job->net, &tensors) + MAX_STATE,
                        sizeof d->tensor[0]);
     if (d->tensor == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a checkpoint");
     put_weights(d, job->net);
-    put(d, "state.momentum", SN_ST_F32, size,
-        sn_trainer_momentum(job->trainer));
-    put(d, "state.teacher", SN_ST_F32, size, teacher);
+    if (job->trainer != NULL) {
+        put(d, "state.momentum", SN_ST_F32, size,
+            sn_trainer_momentum(job->trainer));
+        put(d, "state.teacher", SN_ST_F32, size,
+            sn_trainer_teacher(job->trainer));
+    }
     put(d, "state.cost", SN_ST_F64, SN_PHASE_KINDS * 4, job->state.cost);
     put_measured(d, "state.probe.ids", "state.probe.counts", job,
                  job->state.probe, job->state.n_probes);
@@ -458,25 +460,31 @@ static enum sn_err get_numbers(const struct sn_safetensors *file,
     return SN_OK;
 }
 
-static enum sn_err get_arrays(const struct sn_safetensors *file,
-                              struct sn_job *job, struct sn_error *err)
+static enum sn_err get_training(const struct sn_safetensors *file,
+                                struct sn_job *job, struct sn_error *err)
 {
-    struct sn_job_state *s = &job->state;
     size_t size = sn_supernet_size(job->net);
     const void *data;
-    enum sn_err rc;
-
-    rc =
+    enum sn_err rc =
         sn_safetensors_get(file, "state.momentum", SN_ST_F32, size, &data, err);
     if (rc != SN_OK)
         return rc;
     memcpy(sn_trainer_momentum(job->trainer), data, size * sizeof(float));
-    if (sn_safetensors_find(file, "state.teacher") != NULL) {
-        if ((rc = sn_safetensors_get(file, "state.teacher", SN_ST_F32, size,
-                                     &data, err)) ||
-            (rc = sn_trainer_keep_teacher(job->trainer, data, err)))
-            return rc;
-    }
+    if (sn_safetensors_find(file, "state.teacher") == NULL)
+        return SN_OK;
+    rc = sn_safetensors_get(file, "state.teacher", SN_ST_F32, size, &data, err);
+    return rc != SN_OK ? rc : sn_trainer_keep_teacher(job->trainer, data, err);
+}
+
+static enum sn_err get_arrays(const struct sn_safetensors *file,
+                              struct sn_job *job, struct sn_error *err)
+{
+    struct sn_job_state *s = &job->state;
+    const void *data;
+    enum sn_err rc = SN_OK;
+
+    if (job->trainer != NULL && (rc = get_training(file, job, err)) != SN_OK)
+        return rc;
     rc = sn_safetensors_get(file, "state.cost", SN_ST_F64, SN_PHASE_KINDS * 4,
                             &data, err);
     if (rc != SN_OK)
@@ -540,6 +548,17 @@ enum sn_err sn_job_restore(struct sn_job *job, struct sn_error *err)
         sn_error_wrap(err, "resuming from %s", path);
     sn_safetensors_free(file);
     return rc;
+}
+
+bool sn_is_checkpoint(const char *path)
+{
+    struct sn_safetensors *file = NULL;
+    if (sn_safetensors_open(path, &file, NULL) != SN_OK)
+        return false;
+    const char *format = sn_safetensors_note(file, "format");
+    bool is = format != NULL && strcmp(format, FORMAT) == 0;
+    sn_safetensors_free(file);
+    return is;
 }
 
 enum sn_err sn_checkpoint_weights(const char *path, struct sn_supernet *net,

@@ -84,9 +84,19 @@ struct sn_job {
 enum sn_err sn_job_checkpoint(struct sn_job *job, struct sn_error *err);
 /* Fills state, weights and momentum from job->run->resume. */
 enum sn_err sn_job_restore(struct sn_job *job, struct sn_error *err);
+bool sn_is_checkpoint(const char *path);
 /* Reads only the weights of a checkpoint into `net`. */
 enum sn_err sn_checkpoint_weights(const char *path, struct sn_supernet *net,
                                   struct sn_error *err);
+
+/* ---- supernet.c ---- */
+/* The names of the classes, one a line; NULL where the data set has none. Owned
+ * by the caller. */
+char *sn_class_labels(const struct sn_dataset *data);
+/* The weights of job->run->weights instead of new ones. */
+enum sn_err sn_job_take_weights(struct sn_job *job, struct sn_error *err);
+/* Leaves the trained ones at job->run->keep. */
+enum sn_err sn_job_keep_weights(struct sn_job *job, struct sn_error *err);
 
 /* ---- report.c ---- */
 double sn_job_now(void); /* seconds, monotonic */

@@ -1,6 +1,7 @@
 #include "engine/run/memory.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/device/table.h"
 #include "engine/run/images.h"
@@ -103,6 +104,9 @@ static void training(const struct sn_spec *spec, const struct outline *o,
     };
     bool teacher = false;
 
+    memset(ret, 0, sizeof *ret);
+    if (spec->supernet[0] != '\0')
+        return; /* nothing is trained */
     sn_strategy_phases(spec, &list);
     for (int i = 0; i < list.n; i++) {
         const struct sn_strategy_phase *p = &list.phase[i];

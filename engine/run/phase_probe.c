@@ -292,7 +292,9 @@ enum sn_err sn_phase_fit(struct sn_job *job, struct sn_error *err)
                    "the early filter is not trusted yet: a longer warm-up, "
                    "then it probes again");
     } else if (!s->filter_trusted) {
-        sn_job_log(job, SN_LOG_WARN, "no filter: training goes on in the %s",
+        sn_job_log(job, SN_LOG_WARN, "no filter: %s in the %s",
+                   job->run->weights != NULL ? "the search goes on"
+                                             : "training goes on",
                    s->subspace != NULL ? "present sub-space" : "whole space");
     }
     return SN_OK;

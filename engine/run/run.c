@@ -69,8 +69,12 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .seed = (uint64_t)spec->seed,
     };
     enum sn_err rc;
-    if ((rc = sn_trainer_new(job->pool, job->net, job->view, &settings,
-                             &job->trainer, err)) ||
+    if (job->run->weights == NULL &&
+        (rc = sn_trainer_new(job->pool, job->net, job->view, &settings,
+                             &job->trainer, err)) != SN_OK)
+        return rc;
+    if ((job->run->weights != NULL &&
+         (rc = sn_job_take_weights(job, err)) != SN_OK) ||
         (rc = sn_evaluator_new(job->compute, job->pool, job->net, job->view,
                                (uint64_t)spec->seed, &job->evaluator, err)))
         return rc;
@@ -90,6 +94,9 @@ static enum sn_err job_open(struct sn_job *job, const struct sn_run *run,
     job->run = run;
     job->spec = run->spec;
     job->space = sn_spec_space(run->spec);
+    if ((run->weights != NULL) != (run->spec->supernet[0] != '\0'))
+        return sn_error_at(err, SN_ERR_INVALID, "/supernet",
+                           "the file of its weights is not at hand");
     if (job->space == NULL)
         return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
                            "there is no space '%s'", run->spec->space);
@@ -172,6 +179,9 @@ static enum sn_err walk_phase(struct sn_job *job, struct sn_error *err)
         return rc;
     job->phase_done = 1;
     sn_job_progress(job, true);
+    if (last && job->run->keep != NULL &&
+        (rc = sn_job_keep_weights(job, err)) != SN_OK)
+        return rc;
     if (last)
         return sn_job_checkpoint(job, err);
     job->state.phase++;

@@ -56,10 +56,15 @@ static const struct sn_field fields[] = {
      true, "the data set's name, see GET /datasets"},
     {"/space", SN_FIELD_STRING, AT(space), 1, SN_NAME_MAX - 1, 0, "mbv3-tiny",
      NULL, false, "the search space's name, see GET /spaces"},
+    {"/supernet", SN_FIELD_STRING, AT(supernet), 0, SN_NAME_MAX - 1, 0, "",
+     NULL, false,
+     "searches these weights without training, see GET /supernets; empty: "
+     "trains its own"},
     {"/strategy", SN_FIELD_ENUM, AT(strategy), 0, 0, SN_STRATEGY_SPARSENAS,
-     NULL, strategies, false, "how the supernet is trained"},
-    {"/epochs", SN_FIELD_DOUBLE, AT(epochs), 0.01, 10000, 12, NULL, NULL, false,
-     "passes over the training images, all phases together"},
+     NULL, strategies, false, "how the supernet is trained", true},
+    {"/epochs", SN_FIELD_DOUBLE, AT(epochs), 0, 10000, 12, NULL, NULL, false,
+     "passes over the training images, all phases together; 0 with a "
+     "supernet"},
     {"/seed", SN_FIELD_INT64, AT(seed), 0, 9007199254740991.0, 1, NULL, NULL,
      false, "everything random is a function of it"},
     {"/priority", SN_FIELD_INT, AT(priority), -100, 100, 0, NULL, NULL, false,
@@ -77,32 +82,37 @@ static const struct sn_field fields[] = {
      "and the CPU has it, else f32"},
     {"/train/learning_rate", SN_FIELD_DOUBLE, AT(train.learning_rate), 1e-6, 10,
      0.1, NULL, NULL, false,
-     "the highest rate of SGD; not given: the strategy's own for the batch"},
+     "the highest rate of SGD; not given: the strategy's own for the batch",
+     true},
     {"/train/momentum", SN_FIELD_DOUBLE, AT(train.momentum), 0, 0.999, 0.9,
-     NULL, NULL, false, "Nesterov momentum"},
+     NULL, NULL, false, "Nesterov momentum", true},
     {"/train/weight_decay", SN_FIELD_DOUBLE, AT(train.weight_decay), 0, 0.1,
      3e-5, NULL, NULL, false,
-     "on weights alone, not on BN or biases; not given: the strategy's own"},
+     "on weights alone, not on BN or biases; not given: the strategy's own",
+     true},
     {"/train/label_smoothing", SN_FIELD_DOUBLE, AT(train.label_smoothing), 0,
-     0.9, 0.1, NULL, NULL, false, "share of the target spread over classes"},
+     0.9, 0.1, NULL, NULL, false, "share of the target spread over classes",
+     true},
     {"/train/clip_norm", SN_FIELD_DOUBLE, AT(train.clip_norm), 0, 1e6, 0, NULL,
-     NULL, false, "the gradient's norm is clipped to it; 0: not at all"},
+     NULL, false, "the gradient's norm is clipped to it; 0: not at all", true},
     {"/train/clip_value", SN_FIELD_DOUBLE, AT(train.clip_value), 0, 1e6, 0,
      NULL, NULL, false,
-     "so is each of its values; 0: not at all; not given: the strategy's own"},
+     "so is each of its values; 0: not at all; not given: the strategy's own",
+     true},
     {"/train/recompute", SN_FIELD_BOOL, AT(train.recompute), 0, 1, 0, NULL,
      NULL, false,
      "keeps only the inputs of blocks for backward: a third of the memory, a "
-     "forward more a step"},
+     "forward more a step",
+     true},
     {"/train/warmup_share", SN_FIELD_DOUBLE, AT(train.warmup_share), 0, 0.9,
      0.05, NULL, NULL, false,
-     "share of a phase's steps in which the rate rises"},
+     "share of a phase's steps in which the rate rises", true},
     {"/train/kd_ratio", SN_FIELD_DOUBLE, AT(train.kd_ratio), 0, 10, 1, NULL,
-     NULL, false, "weight of distillation where a strategy distils"},
+     NULL, false, "weight of distillation where a strategy distils", true},
     {"/train/crop_padding", SN_FIELD_INT, AT(train.crop_padding), 0, 16, 1,
-     NULL, NULL, false, "random crops after padding by so many pixels"},
+     NULL, NULL, false, "random crops after padding by so many pixels", true},
     {"/train/flip", SN_FIELD_BOOL, AT(train.flip), 0, 1, 1, NULL, NULL, false,
-     "random horizontal flips"},
+     "random horizontal flips", true},
     {"/train/crop", SN_FIELD_ENUM, AT(train.crop), 0, 0, SN_CROP_AUTO, NULL,
      crops, false,
      "how images come to a resolution. pad: small ones, a crop after padding; "
@@ -137,13 +147,15 @@ static const struct sn_field fields[] = {
 
     {"/sparsenas/warmup_epochs", SN_FIELD_DOUBLE, AT(sparsenas.warmup_epochs),
      0, 10000, 0, NULL, NULL, false,
-     "training in the full space before probing; 0: 15% of the epochs"},
+     "training in the full space before probing; 0: 15% of the epochs", true},
     {"/sparsenas/warmup_trainer", SN_FIELD_ENUM, AT(sparsenas.warmup_trainer),
      0, 0, SN_TRAINER_PATH, NULL, trainers, false,
      "uniform single paths, the sandwich, or paths with a teacher, before the "
-     "filter"},
+     "filter",
+     true},
     {"/sparsenas/trainer", SN_FIELD_ENUM, AT(sparsenas.trainer), 0, 0,
-     SN_TRAINER_PATH, NULL, trainers, false, "the same, after the filter"},
+     SN_TRAINER_PATH, NULL, trainers, false, "the same, after the filter",
+     true},
     {"/sparsenas/probes", SN_FIELD_INT, AT(sparsenas.probes), 0, 10000, 0, NULL,
      NULL, false,
      "architectures probed; 0: up to 150 within 10% of the job's MACs"},
@@ -161,11 +173,13 @@ static const struct sn_field fields[] = {
      NULL, NULL, false,
      "the filter is used when tau's 90% interval lies above it"},
     {"/sparsenas/max_retries", SN_FIELD_INT, AT(sparsenas.max_retries), 0, 10,
-     1, NULL, NULL, false, "longer warm-ups before it trains on unfiltered"},
+     1, NULL, NULL, false, "longer warm-ups before it trains on unfiltered",
+     true},
     {"/sparsenas/rounds", SN_FIELD_INT, AT(sparsenas.rounds), 1, 10, 1, NULL,
-     NULL, false, "how often it probes and filters, at even distances"},
+     NULL, false, "how often it probes and filters, at even distances", true},
     {"/sparsenas/exploration", SN_FIELD_DOUBLE, AT(sparsenas.exploration), 0, 1,
-     0.1, NULL, NULL, false, "share of paths still drawn from the whole space"},
+     0.1, NULL, NULL, false, "share of paths still drawn from the whole space",
+     true},
 
     {"/compofa/kernels", SN_FIELD_ENUM, AT(compofa.kernels), 0, 0,
      SN_KERNELS_FIXED, NULL, kernels, false,
@@ -304,6 +318,8 @@ static enum sn_err resolve_images(struct sn_spec *s,
     int32_t left = all - s->train.holdout;
     if (s->train.train_limit == 0 || s->train.train_limit > left)
         s->train.train_limit = left;
+    if (s->supernet[0] != '\0' && s->train.batch_size > s->train.train_limit)
+        s->train.batch_size = s->train.shard_size = s->train.train_limit;
     if (s->train.batch_size > s->train.train_limit)
         return sn_error_at(err, SN_ERR_RANGE, "/train/batch_size",
                            "a batch of %d is more than the %d training images",
@@ -357,9 +373,31 @@ static enum sn_err resolve_subspace(struct sn_spec *s,
     return SN_OK;
 }
 
+/* Nothing is trained: a field of training alone that is not at its default
+ * contradicts that. */
+static enum sn_err check_untrained(const struct sn_spec *s,
+                                   struct sn_error *err)
+{
+    struct sn_spec initial;
+    sn_spec_defaults(&initial);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const struct sn_field *f = &fields[i];
+        const char *is = (const char *)s + f->offset;
+        const char *was = (const char *)&initial + f->offset;
+        if (f->trains && memcmp(is, was, f->size) != 0)
+            return sn_error_at(err, SN_ERR_INVALID, f->pointer,
+                               "contradicts the supernet: nothing is trained");
+    }
+    return SN_OK;
+}
+
 static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
 {
     struct sn_budget b;
+    if (s->supernet[0] != '\0') {
+        s->epochs = 0;
+        return check_untrained(s, err);
+    }
     if (s->sparsenas.warmup_epochs == 0) {
         s->sparsenas.warmup_epochs = 0.15 * s->epochs;
         double floor_epochs = (double)SN_MIN_WARMUP_STEPS *

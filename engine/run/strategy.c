@@ -395,13 +395,23 @@ enum sn_err sn_strategy_check(const struct sn_spec *spec,
     return SN_OK;
 }
 
+/* Weights that are there: what to measure is learned as after a warm-up. */
+static void untrained_phases(struct sn_strategy_phases *list)
+{
+    add(list, SN_PHASE_PROBE, "probe");
+    add(list, SN_PHASE_FIT, "fit");
+    add(list, SN_PHASE_FILTER, "filter");
+}
+
 void sn_strategy_phases(const struct sn_spec *spec,
                         struct sn_strategy_phases *ret)
 {
     ret->n = 0;
     add(ret, SN_PHASE_PREPARE, "prepare");
     const struct sn_space *space = sn_spec_space(spec);
-    if (strategy_table[spec->strategy].rows != NULL)
+    if (spec->supernet[0] != '\0')
+        untrained_phases(ret);
+    else if (strategy_table[spec->strategy].rows != NULL)
         table_phases(spec, space, strategy_table[spec->strategy].rows,
                      strategy_table[spec->strategy].n, ret);
     else

@@ -36,6 +36,7 @@ struct sn_evaluator {
     const struct sn_arch *archs;
     struct sn_evaluate_result *results;
     struct sn_static **extracted; /* not NULL: extract, do not evaluate */
+    struct sn_running *running;   /* not NULL: its statistics, with extracted */
 };
 
 static void largest_plan(const struct sn_supernet *net, struct sn_plan *ret)
@@ -238,6 +239,8 @@ static void task_evaluate(void *arg, uint32_t task, int worker,
         return;
     if (e->extracted != NULL) {
         e->extracted[task] = net;
+        if (e->running != NULL)
+            sn_running_take(e->running, lane->stats);
         return;
     }
     struct sn_evaluate_result *r = &e->results[task];
@@ -296,5 +299,19 @@ enum sn_err sn_evaluator_extract(struct sn_evaluator *e,
         *ret = net;
     else
         sn_static_free(net);
+    return rc;
+}
+
+enum sn_err sn_evaluator_statistics(struct sn_evaluator *e,
+                                    const struct sn_arch *arch,
+                                    uint32_t calibration,
+                                    struct sn_running *ret,
+                                    struct sn_error *err)
+{
+    struct sn_static *net = NULL;
+    e->running = ret;
+    enum sn_err rc = sn_evaluator_extract(e, arch, calibration, &net, err);
+    e->running = NULL;
+    sn_static_free(net);
     return rc;
 }

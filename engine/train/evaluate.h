@@ -13,6 +13,7 @@
 
 #include "engine/data/data.h"
 #include "engine/net/net.h"
+#include "engine/net/running.h"
 #include "engine/net/static.h"
 
 struct sn_evaluator;
@@ -52,5 +53,11 @@ enum sn_err sn_evaluator_extract(struct sn_evaluator *evaluator,
                                  const struct sn_arch *arch,
                                  uint32_t calibration, struct sn_static **ret,
                                  struct sn_error *err);
+/* Its BN statistics, to be held by the supernet itself. */
+enum sn_err sn_evaluator_statistics(struct sn_evaluator *evaluator,
+                                    const struct sn_arch *arch,
+                                    uint32_t calibration,
+                                    struct sn_running *ret,
+                                    struct sn_error *err);
 
 #endif

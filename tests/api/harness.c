@@ -138,8 +138,8 @@ static void dataset_delete(void *self, const char *name, sn_host_done done,
 }
 
 static void model_export(void *self, const char *id, const struct sn_arch *arch,
-                         enum sn_export_format format, sn_path_done done,
-                         void *arg)
+                         enum sn_export_format format, bool plain_input,
+                         sn_path_done done, void *arg)
 {
     struct harness *h = self;
     if (h->export_path != NULL) {
@@ -148,6 +148,54 @@ static void model_export(void *self, const char *id, const struct sn_arch *arch,
         h->export_done = done;
         h->export_arg = arg;
     }
+}
+
+static size_t supernet_list(void *self, const struct sn_supernet_view **ret)
+{
+    *ret = &((struct harness *)self)->supernet;
+    return 1;
+}
+
+static const struct sn_supernet_view *supernet_get(void *self, const char *name)
+{
+    struct harness *h = self;
+    return strcmp(name, h->supernet.name) == 0 ? &h->supernet : NULL;
+}
+
+/* Keeps what came; the size of an upload tells that it is whole. */
+static void supernet_import(void *self, const struct sn_supernet_import *order,
+                            sn_host_done done, void *arg)
+{
+    struct harness *h = self;
+    struct sn_error err = {0};
+    struct stat st = {0};
+    snprintf(h->imported, sizeof h->imported, "%s %s %d", order->name,
+             order->space, order->take);
+    if (stat(order->path, &st) == 0)
+        h->imported_bytes = (long)st.st_size;
+    if (order->take)
+        unlink(order->path);
+    sn_error_set(&err, SN_ERR_CORRUPT, "it is cut short");
+    done(arg, &err);
+}
+
+static void supernet_delete(void *self, const char *name, sn_host_done done,
+                            void *arg)
+{
+    struct sn_error err = {0};
+    sn_error_set(&err, SN_ERR_CONFLICT, "job jb, which is queued, searches it");
+    done(arg, &err);
+}
+
+static void supernet_export(void *self, const struct sn_supernet_model *what,
+                            sn_path_done done, void *arg)
+{
+    struct harness *h = self;
+    snprintf(h->exported, sizeof h->exported, "%s %s %d %d",
+             what->supernet->name,
+             what->calibration != NULL ? what->calibration->name : "none",
+             what->format, what->plain_input);
+    done(arg, NULL, h->supernet.path);
 }
 
 static bool ready(void *self, const char **ret_problem)
@@ -190,6 +238,19 @@ static void fill_host(struct harness *h)
                                                 .test = 1000,
                                                 .mean = {0.5f},
                                                 .std = {0.25f}}};
+    h->supernet = (struct sn_supernet_view){.name = "net",
+                                            .space = "mbv3-tiny",
+                                            .path = "/proc/self/cmdline",
+                                            .xxh3 = "0123456789abcdef",
+                                            .available = true,
+                                            .info = {.in_channels = 1,
+                                                     .classes = 10,
+                                                     .step = 77,
+                                                     .has_statistics = true,
+                                                     .normalises = true,
+                                                     .mean = {0.5f},
+                                                     .std = {0.25f},
+                                                     .dataset = "small"}};
     h->host = (struct sn_host){.self = h,
                                .space_list = space_list,
                                .space_get = space_get,
@@ -205,6 +266,11 @@ static void fill_host(struct harness *h)
                                .dataset_register = dataset_register,
                                .dataset_delete = dataset_delete,
                                .model_export = model_export,
+                               .supernet_list = supernet_list,
+                               .supernet_get = supernet_get,
+                               .supernet_import = supernet_import,
+                               .supernet_delete = supernet_delete,
+                               .supernet_export = supernet_export,
                                .ready = ready,
                                .job_memory = 1e9};
 }

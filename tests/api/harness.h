@@ -43,6 +43,9 @@ struct harness {
     sn_path_done export_done; /* the export that waits */
     void *export_arg;
     const char *export_path; /* answered at once when set */
+    struct sn_supernet_view supernet;
+    char imported[160], exported[160]; /* the last order, in words */
+    long imported_bytes;
 };
 
 /* config: listen_fd, address, port and version are filled in. */

@@ -26,7 +26,8 @@ BEGIN {
     own("api/", "api/ storage/ engine/engine.h engine/err.h")
     own("storage/", "storage/ engine/err.h")
     own("engine/", base)
-    own("engine/engine.h", "engine/space/ engine/data/data.h engine/err.h")
+    own("engine/engine.h", "engine/space/ engine/data/data.h " \
+        "engine/model/supernet_info.h engine/err.h")
     own("engine/space/", "engine/space/ " base)
     own("engine/compute/", "engine/compute/ " base)
     own("engine/data/", "engine/data/ " base)

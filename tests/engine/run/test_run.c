@@ -1,7 +1,8 @@
 /* Whole small jobs through the engine's door: phases in their order with all
  * that they report; a job that is stopped anywhere and resumed ends bitwise
  * where the unbroken one does, with any number of workers; damaged checkpoints
- * are refused.
+ * are refused; weights that a job leaves are searched by another without a
+ * step of training, and models come out of them with and without a data set.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,6 +35,7 @@ enum stop_at { NEVER, AT_STEP, AT_EARLY, AT_FINAL, AT_PHASE };
 struct job {
     struct sn_spec spec;
     char dir[64], checkpoint[512], xxh3[32];
+    const char *weights, *keep;
     uint64_t step;
     atomic_int stop;
     enum stop_at stop_at; /* the n-th of these */
@@ -161,13 +163,9 @@ static void on_log(void *arg, enum sn_log_level level, const char *text)
     ((struct job *)arg)->n_log++;
 }
 
-static void job_init(struct job *j, enum sn_strategy strategy, int workers)
+static void small_spec(struct sn_spec *s, enum sn_strategy strategy,
+                       int workers)
 {
-    struct sn_dataset_info info;
-    struct sn_error err = {0};
-    struct sn_spec *s = &j->spec;
-
-    memset(j, 0, sizeof *j);
     sn_spec_defaults(s);
     s->strategy = strategy;
     s->epochs = 3;
@@ -186,11 +184,37 @@ static void job_init(struct job *j, enum sn_strategy strategy, int workers)
     s->search.calibration = 64;
     s->search.population = 8;
     s->search.generations = 2;
+}
+
+/* supernet: the name of weights to search, or "". */
+static void job_init_for(struct job *j, enum sn_strategy strategy, int workers,
+                         const char *supernet)
+{
+    struct sn_dataset_info info;
+    struct sn_error err = {0};
+    struct sn_spec *s = &j->spec;
+
+    memset(j, 0, sizeof *j);
+    small_spec(s, strategy, workers);
+    snprintf(s->supernet, sizeof s->supernet, "%s", supernet);
+    if (supernet[0] != '\0') { /* nothing of training may be set */
+        struct sn_spec initial;
+        sn_spec_defaults(&initial);
+        s->train.learning_rate = initial.train.learning_rate;
+        s->train.crop_padding = initial.train.crop_padding;
+        s->train.flip = initial.train.flip;
+        s->sparsenas.warmup_epochs = initial.sparsenas.warmup_epochs;
+    }
     sn_dataset_info(set.data, &info);
     if (sn_spec_resolve(s, &info, &err) != SN_OK)
         fail_msg("%s: %s", err.pointer, err.message);
     snprintf(j->dir, sizeof j->dir, "/tmp/snrunXXXXXX");
     assert_non_null(mkdtemp(j->dir));
+}
+
+static void job_init(struct job *j, enum sn_strategy strategy, int workers)
+{
+    job_init_for(j, strategy, workers, "");
 }
 
 static void job_close(struct job *j)
@@ -222,6 +246,8 @@ static enum sn_err attempt(struct job *j, bool resume, struct sn_error *err)
                          .dir = j->dir,
                          .resume = resume ? from : NULL,
                          .stop = &j->stop,
+                         .weights = j->weights,
+                         .keep = j->keep,
                          .callbacks = &cb,
                          .latency_rows = latencies.n ? latencies.rows : NULL,
                          .n_latency_rows = latencies.n,
@@ -401,10 +427,105 @@ static void damage_is_refused(void **state)
     job_close(&j);
 }
 
+/* ---- weights that are there ---- */
+
+static char kept[128]; /* what the unbroken job left */
+
+static void supernet_is_searched(void **state)
+{
+    static const enum sn_phase_kind want[] = {
+        SN_PHASE_PREPARE, SN_PHASE_PROBE,    SN_PHASE_FIT,
+        SN_PHASE_FILTER,  SN_PHASE_EVALUATE, SN_PHASE_SEARCH};
+    struct job one, two;
+    struct sn_error err = {0};
+    job_init_for(&one, SN_STRATEGY_SPARSENAS, 1, "kept");
+    one.weights = kept;
+    run_to_end(&one, false);
+    assert_int_equal(one.visits, 6);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(one.visit[i], want[i]);
+    assert_int_equal(one.step, whole.step);
+    assert_string_equal(one.xxh3, whole.xxh3); /* not a bit is trained */
+    assert_int_equal(one.n_early, 12);
+    assert_int_equal(one.n_final, 12);
+    assert_int_equal(one.n_answer, 3);
+    assert_int_equal(one.n_series > 0, one.n_front > 0); /* hypervolume */
+    assert_true(one.fraction > 0.999);
+
+    static const struct stop at[] = {{AT_EARLY, 5, 0}, {AT_FINAL, 6, 0}};
+    for (int i = 0; i < 2; i++) {
+        job_init_for(&two, SN_STRATEGY_SPARSENAS, 2 - i, "kept");
+        two.weights = kept;
+        two.stop_at = at[i].at;
+        two.stop_n = at[i].n;
+        assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
+        run_to_end(&two, true);
+        assert_same_end(&two, &one);
+        job_close(&two);
+    }
+    job_close(&one);
+}
+
+static void supernet_is_needed(void **state)
+{
+    struct job j;
+    struct sn_error err = {0};
+    job_init_for(&j, SN_STRATEGY_SPARSENAS, 1, "kept");
+    assert_int_equal(attempt(&j, false, &err), SN_ERR_INVALID);
+    assert_string_equal(err.pointer, "/supernet");
+    j.weights = "/nowhere/at/all";
+    assert_int_equal(attempt(&j, false, &err), SN_ERR_NOTFOUND);
+    job_close(&j);
+}
+
+static enum sn_err export_to(const char *path, const struct sn_export *base,
+                             const struct sn_dataset *data,
+                             enum sn_export_format format, struct sn_error *err)
+{
+    struct sn_export from = *base;
+    struct sn_arch arch;
+    from.data = data;
+    from.format = format;
+    sn_arch_largest(from.space, &arch);
+    return sn_engine_export(&from, &arch, path, err);
+}
+
+/* The statistics that were left are the largest's, re-calibrated: the model
+ * made from them is the one made with the data set, but for the rounding of
+ * statistics to f32. */
+static void models_come_out(void **state)
+{
+    struct sn_export base = {.space = sn_space_find("mbv3-tiny"),
+                             .weights = kept,
+                             .spec = &whole.spec};
+    struct sn_error err = {0};
+    struct sn_supernet_info info;
+    char path[160];
+    snprintf(path, sizeof path, "%s/model", whole.dir);
+    assert_int_equal(sn_engine_supernet_info(kept, base.space, &info, &err),
+                     SN_OK);
+    assert_true(info.has_statistics && info.normalises);
+    assert_int_equal(info.step, whole.step);
+    assert_int_equal(info.classes, SN_SMALL_CLASSES);
+    for (int format = 0; format < 2; format++)
+        for (int held = 0; held < 2; held++)
+            if (export_to(path, &base, held ? NULL : set.data,
+                          (enum sn_export_format)format, &err) != SN_OK)
+                fail_msg("%s", err.message);
+    base.weights = whole.checkpoint;
+    assert_int_equal(export_to(path, &base, set.data, SN_EXPORT_ONNX, &err),
+                     SN_OK);
+    assert_int_equal(export_to(path, &base, NULL, SN_EXPORT_ONNX, &err),
+                     SN_ERR_INVALID); /* no supernet's file */
+    unlink(path);
+}
+
 static int make_set(void **state)
 {
     sn_small_set_init(&set, 400, 40);
     job_init(&whole, SN_STRATEGY_SPARSENAS, 1);
+    snprintf(kept, sizeof kept, "%s/kept.safetensors", whole.dir);
+    whole.keep = kept;
     run_to_end(&whole, false);
     job_init(&whole_ofa, SN_STRATEGY_OFA, 1);
     run_to_end(&whole_ofa, false);
@@ -428,6 +549,9 @@ int main(void)
         cmocka_unit_test(ofa_resumes_too),
         cmocka_unit_test(every_strategy_ends),
         cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(supernet_is_searched),
+        cmocka_unit_test(supernet_is_needed),
+        cmocka_unit_test(models_come_out),
     };
     return cmocka_run_group_tests(tests, make_set, remove_set);
 }

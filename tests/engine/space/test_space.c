@@ -110,7 +110,7 @@ static void test_images_must_fit(void **state)
                      SN_ERR_INVALID);
     assert_int_equal(sn_space_check_images(space, 1, 27, 28, &err),
                      SN_ERR_INVALID);
-    assert_non_null(strstr(err.message, "32 x 28"));
+    assert_non_null(strstr(err.message, "27 x 28"));
     assert_null(sn_space_find("mbv3-huge"));
 }
 
@@ -407,7 +407,8 @@ static void test_crossover_takes_from_parents(void **state)
     assert_in_range(big_kernels, 900, 1100);
 }
 
-/* Raising any one choice never lowers a cost, and raises MACs. */
+/* Raising any one choice never lowers a cost, and raises MACs (in small ResNets
+ * two expand ratios may round to the same width). */
 static void test_costs_are_monotone(void **state)
 {
     for (size_t i = 0; sn_space_builtin(i) != NULL; i++) {
@@ -438,7 +439,10 @@ static void test_costs_are_monotone(void **state)
             }
             struct sn_cost low = cost_of(space, &a, 3);
             struct sn_cost high = cost_of(space, &b, 3);
-            assert_true(sn_arch_equal(&a, &b) || high.macs > low.macs);
+            bool may_round = space->family == SN_FAMILY_RESNET;
+            assert_true(sn_arch_equal(&a, &b) || may_round ||
+                        high.macs > low.macs);
+            assert_true(high.macs >= low.macs);
             assert_true(high.params >= low.params);
             assert_true(high.peak_memory >= low.peak_memory);
         }
