@@ -137,6 +137,18 @@ static const struct sn_job_view *user_of(const struct sn_host *host,
     return NULL;
 }
 
+/* A supernet of that space, or NULL. */
+static const struct sn_supernet_view *weights_of(const struct sn_host *host,
+                                                 const char *space)
+{
+    const struct sn_supernet_view *list;
+    size_t n = host->supernet_list(host->self, &list);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].space, space) == 0)
+            return &list[i];
+    return NULL;
+}
+
 void sn_delete_space(struct sn_request *rq)
 {
     const struct sn_host *host = rq->api->host;
@@ -144,12 +156,18 @@ void sn_delete_space(struct sn_request *rq)
     if (view == NULL)
         return;
     const struct sn_job_view *user = user_of(host, view->space->name);
+    const struct sn_supernet_view *weights =
+        weights_of(host, view->space->name);
     if (view->json == NULL) {
         sn_reply_status(rq, 409, "%.64s is built in and cannot be deleted",
                         view->space->name);
     } else if (user != NULL) {
         sn_reply_status(rq, 409, "job %.64s uses space %.64s: delete it first",
                         user->id, view->space->name);
+    } else if (weights != NULL) {
+        sn_reply_status(rq, 409,
+                        "supernet %.64s is of space %.64s: delete it first",
+                        weights->name, view->space->name);
     } else {
         sn_request_ref(rq);
         host->space_delete(host->self, view->space->name, deleted, rq);
