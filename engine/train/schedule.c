@@ -19,7 +19,7 @@ static double cooled(const struct sn_schedule *s, uint64_t step)
 
 static double linear(const struct sn_schedule *s, uint64_t step)
 {
-    return s->rate * (double)(s->steps - step) / (double)(s->steps - s->rise);
+    return s->rate * ((double)(s->steps - step) / (double)(s->steps - s->rise));
 }
 
 static double exponential(const struct sn_schedule *s, uint64_t step)

@@ -89,6 +89,7 @@ static void test_defaults(void **state)
                      SN_OK);
     sn_spec_defaults(&defaults);
     strcpy(defaults.dataset, "d");
+    sn_spec_give(&defaults, 1); /* the data set's field */
     assert_memory_equal(&spec, &defaults, sizeof spec);
 }
 
@@ -100,7 +101,7 @@ static const struct {
     {"{\"dataset\":\"d\",\"train\":5}", "/train"},
     {"{\"dataset\":\"d\",\"batch_size\":5}", "/batch_size"},
     {"{\"dataset\":\"d\",\"epochs\":\"1\"}", "/epochs"},
-    {"{\"dataset\":\"d\",\"epochs\":0}", "/epochs"},
+    {"{\"dataset\":\"d\",\"epochs\":-1}", "/epochs"},
     {"{\"dataset\":\"d\",\"epochs\":1e300}", "/epochs"},
     {"{\"dataset\":\"d\",\"seed\":1.5}", "/seed"},
     {"{\"dataset\":\"d\",\"seed\":9007199254740993}", "/seed"},
@@ -205,7 +206,7 @@ static void test_parse_names_the_field(void **state)
     struct sn_error err = {0};
     struct sn_spec spec;
     assert_int_equal(
-        sn_spec_parse("{\"dataset\":\"d\",\"epochs\":0}", &spec, NULL, &err),
+        sn_spec_parse("{\"dataset\":\"d\",\"epochs\":-1}", &spec, NULL, &err),
         SN_ERR_INVALID);
     assert_string_equal(err.pointer, "/epochs");
 }

@@ -25,9 +25,9 @@ const RUN_ONCE_MS = 60_000;
  * @param {number} workers */
 export function smallSpec(workers) {
   return {
-    name: 'small', dataset: 'fashion-mnist', epochs: 4, seed: 11,
+    name: 'small', dataset: 'fashion-mnist', epochs: 4, seed: 12,
     train: { train_limit: 2000, holdout: 2000, batch_size: 64, workers, checkpoint_s: 0.1 },
-    sparsenas: { warmup_epochs: 1.5, probes: 30, probe_images: 1000, probe_calibration: 64, bands: 1, subspace_size: 60, min_tau: -1, max_retries: 0 },
+    sparsenas: { warmup_epochs: 1.5, probes: 60, probe_images: 1000, probe_calibration: 64, bands: 1, subspace_size: 60, min_tau: -1, max_retries: 0 },
     search: { evaluations: 12, calibration: 128, population: 16, generations: 4 },
   };
 }

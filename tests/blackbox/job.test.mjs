@@ -75,7 +75,7 @@ test('events have rising numbers; a return gets the rest, once', async () => {
 test('what was measured adds up', async () => {
   const early = await d.evaluations(id, 'early');
   const final = await d.evaluations(id, 'final');
-  assert.equal(early.length, 30);
+  assert.equal(early.length, 60);
   assert.ok(final.length >= 12);
   for (const e of [...early, ...final]) {
     assert.ok(e.accuracy >= 0 && e.accuracy <= 1);

@@ -222,7 +222,7 @@ static void test_missing_files(void **state)
 static void test_unknown_format(void **state)
 {
     assert_refused("png", *state, SN_ERR_INVALID,
-                   "\"idx\", \"cifar10\", \"cifar100\" or \"npy\"");
+                   "\"npy\", \"folder\" or \"tar\"");
 }
 
 int main(void)
