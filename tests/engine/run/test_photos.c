@@ -1,6 +1,7 @@
-/* Whole small jobs on photographs that are kept encoded: all phases run;
- * evaluations are of the hold-out, and only winners meet the test images;
- * a job that is stopped and resumed with another number of workers and decoders
+/* Whole small jobs on photographs that are kept encoded, in spaces of several
+ * resolutions: all phases run; evaluations are of the hold-out, and only
+ * winners meet the test images; architectures of every resolution are met; a
+ * job that is stopped and resumed with another number of workers and decoders
  * ends bitwise where the unbroken one does; a photograph that is gone ends the
  * job by its name.
  */
@@ -24,11 +25,13 @@ enum { TRAIN = 170, TEST = 30 };
 static struct sn_photos photos;
 
 struct job {
+    struct sn_space space;
     struct sn_spec spec;
     char dir[64], checkpoint[512], xxh3[32];
     uint64_t step, stop_step;
     atomic_int stop;
     unsigned phases; /* bits by kind */
+    unsigned met[3]; /* evaluations by resolution */
     int n_answers, n_stalls;
     uint32_t final_correct;
 };
@@ -54,10 +57,14 @@ static void on_series(void *arg, const char *name, uint64_t step, double epoch,
 static void on_evaluation(void *arg, const struct sn_evaluation *e)
 {
     struct job *j = arg;
+    struct sn_arch arch;
     if (e->stage != SN_STAGE_VERIFY)
         assert_int_equal(e->split, SN_SPLIT_HOLDOUT);
     if (e->split == SN_SPLIT_TEST)
         assert_int_equal(e->images, TEST);
+    assert_int_equal(sn_arch_decode(&j->space, e->arch, &arch, NULL), SN_OK);
+    for (int i = 0; i < 3; i++)
+        j->met[i] += arch.resolution == j->space.resolutions[i];
     if (e->stage == SN_STAGE_FINAL)
         j->final_correct += e->correct;
 }
@@ -85,13 +92,20 @@ static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
     return SN_OK;
 }
 
-static void job_init(struct job *j, int workers)
+/* `name` at other resolutions. */
+static void job_init(struct job *j, const char *name,
+                     const uint16_t resolutions[3], int workers)
 {
     struct sn_dataset_info info;
     struct sn_error err = {0};
     struct sn_spec *s = &j->spec;
     memset(j, 0, sizeof *j);
+    j->space = *sn_space_find(name);
+    j->space.n_resolutions = 3;
+    memcpy(j->space.resolutions, resolutions, 3 * sizeof resolutions[0]);
+    j->space.resolution = resolutions[2];
     sn_spec_defaults(s);
+    s->made_space = &j->space;
     s->epochs = 3;
     s->train.batch_size = 16;
     s->train.shard_size = 8;
@@ -150,16 +164,20 @@ static void job_close(struct job *j)
     sn_picture_remove_tree(j->dir);
 }
 
-static void all_phases_on_photographs(void **state)
+static const uint16_t tiny[3] = {24, 28, 40}, mobile[3] = {32, 48, 64};
+
+static void all_phases_at_all_resolutions(void **state)
 {
     static struct job whole, broken;
     struct sn_error err = {0};
-    job_init(&whole, 2);
+    job_init(&whole, "mbv3-tiny", tiny, 2);
     run_to_end(&whole, false);
     assert_int_equal(whole.phases, (1u << SN_PHASE_KINDS) - 1);
+    for (int i = 0; i < 3; i++)
+        assert_true(whole.met[i] > 0);
     assert_true(whole.n_answers > 0 && whole.n_stalls > 0);
 
-    job_init(&broken, 1);
+    job_init(&broken, "mbv3-tiny", tiny, 1);
     broken.stop_step = 4;
     assert_int_equal(attempt(&broken, false, &err), SN_ERR_STOPPED);
     assert_true(broken.step >= 4 && broken.step < whole.step);
@@ -172,12 +190,25 @@ static void all_phases_on_photographs(void **state)
     (void)state;
 }
 
+static void the_published_mobile_space(void **state)
+{
+    static struct job j;
+    job_init(&j, "ofa-mbv3-w1.0", mobile, 2);
+    j.spec.epochs = 1;
+    j.spec.sparsenas.warmup_epochs = 0.5;
+    run_to_end(&j, false);
+    assert_int_equal(j.phases, (1u << SN_PHASE_KINDS) - 1);
+    assert_true(j.n_answers > 0);
+    job_close(&j);
+    (void)state;
+}
+
 static void a_lost_photograph_ends_the_job(void **state)
 {
     static struct job j;
     struct sn_error err = {0};
     char path[128];
-    job_init(&j, 2);
+    job_init(&j, "mbv3-tiny", tiny, 2);
     for (int i = 0; i < 100; i++) {
         snprintf(path, sizeof path, "%s/train-%d.jpg", photos.dir, i);
         assert_int_equal(remove(path), 0);
@@ -205,7 +236,8 @@ static int close_photos(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_phases_on_photographs),
+        cmocka_unit_test(all_phases_at_all_resolutions),
+        cmocka_unit_test(the_published_mobile_space),
         cmocka_unit_test(a_lost_photograph_ends_the_job),
     };
     return cmocka_run_group_tests(tests, open_photos, close_photos);
