@@ -94,5 +94,5 @@ test('a job searches it, and a kill changes nothing', async () => {
   assert.equal((await d.call(`/supernets/job-${id}`, { method: 'DELETE' })).status, 204);
   assert.equal((await d.call('/spaces/mine', { method: 'DELETE' })).status, 204);
   assert.equal((await d.call('/spaces/mine')).status, 404);
-  assert.equal((await d.post('/jobs', { ...smallSpec(1), space: 'mine' })).status, 422);
+  assert.equal((await d.post('/jobs', { ...smallSpec(1), space: 'mine' })).status, 400);
 });
