@@ -1,7 +1,7 @@
 /* Writes what onnx_test.mjs compares: networks extracted from stirred
- * supernets of every built-in space, at two resolutions, as ONNX files, each
- * beside images and the engine's own logits. Many of the small spaces, few of
- * the large ones, whose runs in another runtime take longest.
+ * supernets of every built-in space, most at two resolutions, as ONNX files,
+ * each beside images and the engine's own logits. Many of the small spaces, few
+ * of the large ones, whose runs in another runtime take longest.
  *
  *   onnx_export FOLDER
  *
