@@ -122,7 +122,10 @@ static struct sn_wanted *lookup(const struct sn_wanted_list *list,
 }
 
 /* A module that wraps another of the same kind has its name twice in the
- * elastic networks' state dicts, once in the plain ones'. */
+ * elastic networks' state dicts, once in the plain ones'. Both ways are tried
+ * wherever a name allows both: a ResNet stem's input_stem.1.conv.conv.weight is
+ * input_stem.1.conv.conv.conv.weight, since the first conv is a residual
+ * block's. */
 static const char *const doubled[][2] = {
     {".bn.bn.", ".bn."},
     {".conv.conv.weight", ".conv.weight"},
@@ -139,9 +142,9 @@ struct sn_wanted *sn_wanted_find(const struct sn_wanted_list *list,
     for (size_t i = 0; !found && i < sizeof(doubled) / sizeof(doubled[0]);
          i++) {
         const char *twice = doubled[i][0], *once = doubled[i][1];
-        bool has_twice = strstr(name, twice) != NULL;
-        if (rename_part(name, has_twice ? twice : once,
-                        has_twice ? once : twice, other))
+        if (rename_part(name, twice, once, other))
+            found = lookup(list, other);
+        if (!found && rename_part(name, once, twice, other))
             found = lookup(list, other);
     }
     return found;

@@ -1,9 +1,8 @@
 /* A supernet goes out and comes back bit by bit, statistics included, for the
- * smaller built-in spaces, and the names and shapes of all of them are read
- * back; published files' older names, half-precision values and the direction
- * of the kernel transforms are understood; a file that lacks a tensor, has one
- * too many, of another shape, type or space, or without finite values, is
- * refused with its name. */
+ * smaller built-in spaces and a large one; published files' older names,
+ * half-precision values and the direction of the kernel transforms are
+ * understood; a file that lacks a tensor, has one too many, of another shape,
+ * type or space, or without finite values, is refused with its name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,12 +149,25 @@ static void round_trip(struct bench *b, bool statistics)
 
 static void test_round_trip(void **state)
 {
+    static const struct {
+        const char *space;
+        int channels, classes;
+        bool statistics;
+    } cases[] = {{"mbv3-tiny", 1, 7, true},
+                 {"mbv3-cifar", 3, 100, false},
+                 {"resnet-tiny", 2, 11, true},
+                 {"ofa-proxyless", 3, 5, true}};
     struct bench *b = *state;
-    open_space(b, "mbv3-tiny", 1, 7, 1);
-    round_trip(b, true);
-    close_space(b);
-    open_space(b, "mbv3-cifar", 3, 100, 1);
-    round_trip(b, false);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        open_space(b, cases[i].space, cases[i].channels, cases[i].classes, 1);
+        round_trip(b, cases[i].statistics);
+        struct sn_supernet_file *file = open_file(b, b->path);
+        const struct sn_supernet_info *info = sn_supernet_file_info(file);
+        assert_int_equal(info->in_channels, cases[i].channels);
+        assert_int_equal(info->classes, cases[i].classes);
+        sn_supernet_file_free(file);
+        close_space(b);
+    }
 }
 
 static void test_space_is_named(void **state)
@@ -251,9 +263,32 @@ static void expect_equal_load(struct bench *b)
     close_space(&other);
 }
 
+struct renaming {
+    const char *present, *older;
+};
+
+/* The present supernet under older names, which stay in `f`. */
+static struct foreign *expect_older(struct bench *b,
+                                    const struct renaming *renaming, size_t n)
+{
+    stir(b);
+    struct foreign *f = load_foreign(b);
+    for (size_t r = 0; r < n; r++) {
+        size_t changed = 0;
+        for (size_t i = 0; i < f->n; i++) {
+            changed += strstr(f->name[i], renaming[r].present) != NULL;
+            replace(f->name[i], renaming[r].present, renaming[r].older);
+        }
+        assert_int_not_equal(changed, 0);
+    }
+    write_foreign(b, f);
+    expect_equal_load(b);
+    return f;
+}
+
 static void test_older_names(void **state)
 {
-    static const char *const renamed[][2] = {
+    static const struct renaming renamed[] = {
         {".conv.depth_conv.", ".mobile_inverted_conv.depth_conv."},
         {".conv.point_linear.", ".mobile_inverted_conv.point_linear."},
         {".conv.inverted_bottleneck.",
@@ -262,22 +297,41 @@ static void test_older_names(void **state)
         {".conv.conv.weight", ".conv.weight"},
         {"classifier.linear.", "classifier.linear.linear."},
     };
+    static const char *const spaces[] = {"mbv3-tiny", "ofa-proxyless"};
     struct bench *b = *state;
-    open_space(b, "mbv3-tiny", 1, 7, 1);
-    stir(b);
-    struct foreign *f = load_foreign(b);
-    for (size_t r = 0; r < sizeof renamed / sizeof renamed[0]; r++)
-        for (size_t i = 0; i < f->n; i++)
-            replace(f->name[i], renamed[r][0], renamed[r][1]);
-    write_foreign(b, f);
-    expect_equal_load(b);
-    /* and the other way round: what is single in the plain parts, doubled */
-    replace(f->name[find_foreign(f, "first_conv.bn.weight")], ".bn.",
-            ".bn.bn.");
-    replace(f->name[find_foreign(f, "first_conv.conv.weight")], ".conv.weight",
-            ".conv.conv.weight");
-    write_foreign(b, f);
-    expect_equal_load(b);
+    for (size_t s = 0; s < 2; s++) {
+        open_space(b, spaces[s], 1, 7, 1);
+        struct foreign *f =
+            expect_older(b, renamed, sizeof renamed / sizeof renamed[0]);
+        /* and the other way round: what is single in the plain parts, doubled
+         */
+        replace(f->name[find_foreign(f, "first_conv.bn.weight")], ".bn.",
+                ".bn.bn.");
+        replace(f->name[find_foreign(f, "first_conv.conv.weight")],
+                ".conv.weight", ".conv.conv.weight");
+        write_foreign(b, f);
+        expect_equal_load(b);
+        free_foreign(f);
+        close_space(b);
+    }
+}
+
+/* The residual convolution of the stem keeps a doubled part. */
+static void test_older_names_of_resnets(void **state)
+{
+    static const struct renaming renamed[] = {
+        {".bn.bn.", ".bn."},
+        {".conv.conv.weight", ".conv.weight"},
+        {".linear.linear.", ".linear."},
+    };
+    struct bench *b = *state;
+    open_space(b, "resnet-tiny", 3, 7, 1);
+    struct foreign *f =
+        expect_older(b, renamed, sizeof renamed / sizeof renamed[0]);
+    find_foreign(f, "input_stem.0.conv.weight");
+    find_foreign(f, "input_stem.1.conv.conv.weight");
+    find_foreign(f, "blocks.0.downsample.bn.running_mean");
+    find_foreign(f, "classifier.linear.bias");
     free_foreign(f);
 }
 
@@ -511,6 +565,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_space_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_older_names_of_resnets, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unexpected, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shape_and_type, setup, teardown),
