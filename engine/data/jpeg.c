@@ -19,10 +19,18 @@ static enum sn_err damaged(tjhandle tj, struct sn_error *err)
                         tjGetErrorStr2(tj));
 }
 
+/* Whether all that the last call found wrong is stray bytes between segments,
+ * which many cameras write and which touch no pixel. */
+static bool is_stray(tjhandle tj)
+{
+    return tjGetErrorCode(tj) == TJERR_WARNING &&
+           strstr(tjGetErrorStr2(tj), "extraneous bytes") != NULL;
+}
+
 static enum sn_err begin(const uint8_t *bytes, size_t len, tjhandle *ret_tj,
                          struct header *ret, struct sn_error *err)
 {
-    struct header h;
+    struct header h = {{0, 0}, 0};
     int subsampling;
     if (len > ULONG_MAX)
         return sn_error_set(err, SN_ERR_TOOLARGE, "is too large a file");
@@ -31,7 +39,8 @@ static enum sn_err begin(const uint8_t *bytes, size_t len, tjhandle *ret_tj,
         return sn_error_set(err, SN_ERR_NOMEM, "no memory to decode a JPEG");
     if (tjDecompressHeader3(tj, bytes, (unsigned long)len, &h.size.width,
                             &h.size.height, &subsampling,
-                            &h.colourspace) != 0) {
+                            &h.colourspace) != 0 &&
+        !is_stray(tj)) {
         enum sn_err rc = damaged(tj, err);
         tjDestroy(tj);
         return rc;
@@ -84,8 +93,7 @@ static bool is_adobe(const uint8_t *bytes, size_t len)
 }
 
 /* Decodes; what can be decoded in spite of a fault is as bad as what cannot,
- * but for stray bytes between segments, which many cameras write and which
- * touch no pixel. */
+ * but for stray bytes. */
 static enum sn_err run(tjhandle tj, const uint8_t *bytes, size_t len,
                        struct sn_image_size size, int format, uint8_t *pixels,
                        struct sn_error *err)
@@ -93,8 +101,7 @@ static enum sn_err run(tjhandle tj, const uint8_t *bytes, size_t len,
     int rc = tjDecompress2(tj, bytes, (unsigned long)len, pixels, size.width,
                            size.width * tjPixelSize[format], size.height,
                            format, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS);
-    if (rc == 0 || (tjGetErrorCode(tj) == TJERR_WARNING &&
-                    strstr(tjGetErrorStr2(tj), "extraneous bytes") != NULL))
+    if (rc == 0 || is_stray(tj))
         return SN_OK;
     return damaged(tj, err);
 }

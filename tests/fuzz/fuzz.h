@@ -22,4 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                    \
     } while (0)
 
+/* Reads every byte, so that one outside is seen. */
+static inline void fuzz_touch(const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)((const volatile uint8_t *)bytes)[i];
+}
+
 #endif

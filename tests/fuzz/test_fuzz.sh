@@ -3,6 +3,8 @@
 # FUZZ_SECONDS=60 goes on for so long with each.
 runs=${FUZZ_RUNS:-2000}
 cd "$(mktemp -d)" || exit 1
+TMPDIR=$PWD # what a crash leaves stays beside its input
+export TMPDIR
 failed=0
 for source in "$top_srcdir"/tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)

@@ -1,6 +1,7 @@
 /* Images: every kind of PNG and JPEG becomes the pixels that it was made of;
  * a cut anywhere, a flipped byte or a header that promises gigapixels is an
- * error with a message, before anything is allocated by it.
+ * error with a message, before anything is allocated by it; stray bytes
+ * between a JPEG's segments are none.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -279,6 +280,32 @@ static void test_cut_and_damaged(void **state)
         free(set[s].bytes);
 }
 
+/* Between any two segments; the picture is the same. */
+static void test_stray_bytes(void **state)
+{
+    static const char *const markers[] = {"\xff\xdb", "\xff\xc4", "\xff\xda"};
+    uint8_t rgb[N * 3];
+    fill(rgb, 3);
+    struct sn_picture p = sn_picture_jpeg("-baseline", W, H, 3, rgb);
+    struct sn_image plain = decode(&p, 3);
+    for (int m = 0; m < 3; m++) {
+        const uint8_t *marker = memmem(p.bytes, p.n, markers[m], 2);
+        assert_non_null(marker);
+        size_t at = (size_t)(marker - p.bytes);
+        struct sn_picture stray = {malloc(p.n + 3), p.n + 3};
+        assert_non_null(stray.bytes);
+        memcpy(stray.bytes, p.bytes, at);
+        memcpy(stray.bytes + at, "abc", 3);
+        memcpy(stray.bytes + at + 3, p.bytes + at, p.n - at);
+        struct sn_image image = decode(&stray, 3);
+        assert_memory_equal(image.pixels, plain.pixels, sizeof rgb);
+        sn_image_free(&image);
+        free(stray.bytes);
+    }
+    sn_image_free(&plain);
+    free(p.bytes);
+}
+
 static void test_no_image(void **state)
 {
     struct sn_error err;
@@ -336,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_jpeg_of_inks),
         cmocka_unit_test(test_scaled),
         cmocka_unit_test(test_cut_and_damaged),
+        cmocka_unit_test(test_stray_bytes),
         cmocka_unit_test(test_no_image),
         cmocka_unit_test(test_too_large),
     };
