@@ -178,10 +178,11 @@ static struct paired pair_rows(int groups, int rows, int blocks,
         for (int g = 0; g < groups; g++, to += pairs * 2 * SN_B) {
             const stored *from = x + g * group + b * block;
             stored last[2 * SN_B] __attribute__((aligned(64))) = {0};
-            for (int r = 0; r < even; r += 2)
-                *(many *)(to + r * SN_B) = interleaved(
-                    *(const many
-                      __attribute__((aligned(32))) *)(from + r * SN_B));
+            for (int r = 0; r < even; r += 2) {
+                many rows_of_two; /* a row is half a vector: not aligned */
+                memcpy(&rows_of_two, from + r * SN_B, sizeof rows_of_two);
+                *(many *)(to + r * SN_B) = interleaved(rows_of_two);
+            }
             if (even == rows)
                 continue;
             memcpy(last, from + even * SN_B, sizeof(stored) * SN_B);

@@ -138,8 +138,13 @@ static enum sn_err open_spaces(struct bench *b, size_t n, struct sn_error *err)
 static enum sn_err open_bench(struct bench *b, size_t n, struct sn_error *err)
 {
     const struct sn_plan *plan = &sn_static_folded(b->net[0])->plan;
-    size_t image = (size_t)plan->in_channels * (size_t)plan->resolution *
-                   (size_t)plan->resolution;
+    size_t image = 0; /* of the highest resolution among them */
+    for (size_t i = 0; i < n; i++) {
+        const struct sn_plan *p = &sn_static_folded(b->net[i])->plan;
+        size_t floats = (size_t)p->in_channels * (size_t)p->resolution *
+                        (size_t)p->resolution;
+        image = floats > image ? floats : image;
+    }
     size_t logits =
         (size_t)sn_compute_padded(sn_cx_compute(b->cx), plan->classes);
     struct sn_rng rng = sn_rng_make(0, SN_STREAM_DEVICE, 1);
