@@ -110,8 +110,7 @@ static enum sn_err one_run(struct bench *b, struct pair *pair,
         .label_smoothing = 0.1f,
         .momentum = 0.9f,
         .weight_decay = 3e-5f,
-        .crop_padding = 1,
-        .flip = true,
+        .augment = {.pad = 1, .flip = true},
         .seed = (uint64_t)pair->seed,
     };
     struct sn_sampler sampler;
