@@ -205,7 +205,8 @@ char *sn_json_answer(uint32_t i, uint32_t of, const struct sn_answer *answer)
     json_t *o = json_object();
     sn_json_put(o, "index", json_integer(i));
     sn_json_put(o, "of", json_integer(of));
-    sn_json_put(o, "latency_ms", sn_json_number(answer->latency_ms));
+    sn_json_put(o, "cost", sn_json_string(sn_cost_names[answer->cost]));
+    sn_json_put(o, sn_cost_names[answer->cost], sn_json_number(answer->bound));
     sn_json_put(o, "found", json_boolean(answer->found));
     sn_json_put(o, "best", evaluation_object(&answer->best));
     sn_json_put(

@@ -54,8 +54,8 @@ char *sn_json_subspace(const struct sn_subspace_report *report);
 char *sn_json_front(const struct sn_front_report *front);
 /* The items alone, a JSON list: sn_front.items of storage. */
 char *sn_json_front_items(const struct sn_front_report *front);
-/* {"index", "of", "latency_ms", "found", "best": {...}, "test_accuracy":
- *  {"value", "ci"}|null} */
+/* {"index", "of", "cost": "latency_ms"|"macs", that cost's name: the bound,
+ *  "found", "best": {...}, "test_accuracy": {"value", "ci"}|null} */
 char *sn_json_answer(uint32_t i, uint32_t of, const struct sn_answer *answer);
 /* {"step", "phase", "xxh3", "bytes"} */
 char *sn_json_checkpoint(uint64_t step, const char *phase, const char *xxh3,

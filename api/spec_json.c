@@ -160,28 +160,27 @@ static void read_costs(const struct sn_field *f, const json_t *value, char *at,
     memcpy(at, &bits, sizeof bits);
 }
 
+/* No targets are possible where none are the default. */
 static void read_targets(const struct sn_field *f, const json_t *value,
-                         struct sn_spec *spec, struct sn_problem *problem)
+                         char *at, struct sn_problem *problem)
 {
-    size_t n = json_array_size(value);
-    double targets[SN_MAX_TARGETS];
-    if (json_is_string(value) &&
-        strcmp(json_string_value(value), "auto") == 0) {
-        spec->search.latency_auto = true;
-        spec->search.n_latency_ms = 0;
-        return;
-    }
-    if (!json_is_array(value) || n == 0 || n > SN_MAX_TARGETS) {
+    const bool is_auto =
+        json_is_string(value) && strcmp(json_string_value(value), "auto") == 0;
+    const size_t least = f->initial_text[0] != '\0' ? 1 : 0;
+    const size_t n = json_array_size(value);
+    struct sn_targets targets = {.automatic = is_auto, .n = (int32_t)n};
+    if (!is_auto &&
+        (!json_is_array(value) || n < least || n > SN_MAX_TARGETS)) {
         sn_problem_at(problem, f->pointer,
-                      "must be \"auto\" or a list of 1 to %d numbers",
+                      "must be \"auto\" or a list of %zu to %d numbers", least,
                       SN_MAX_TARGETS);
         return;
     }
     for (size_t i = 0; i < n; i++) {
         const json_t *one = json_array_get(value, i);
-        targets[i] = json_number_value(one);
-        if (!json_is_number(one) || targets[i] < f->min ||
-            targets[i] > f->max) {
+        targets.bound[i] = json_number_value(one);
+        if (!json_is_number(one) || targets.bound[i] < f->min ||
+            targets.bound[i] > f->max) {
             char pointer[SN_POINTER_MAX];
             snprintf(pointer, sizeof pointer, "%s/%zu", f->pointer, i);
             sn_problem_at(problem, pointer,
@@ -190,10 +189,7 @@ static void read_targets(const struct sn_field *f, const json_t *value,
             return;
         }
     }
-    spec->search.latency_auto = false;
-    spec->search.n_latency_ms = (int32_t)n;
-    memset(spec->search.latency_ms, 0, sizeof spec->search.latency_ms);
-    memcpy(spec->search.latency_ms, targets, n * sizeof targets[0]);
+    memcpy(at, &targets, sizeof targets);
 }
 
 static void read_field(const struct sn_field *f, const json_t *value,
@@ -224,7 +220,7 @@ static void read_field(const struct sn_field *f, const json_t *value,
         read_costs(f, value, at, problem);
         break;
     case SN_FIELD_TARGETS:
-        read_targets(f, value, spec, problem);
+        read_targets(f, value, at, problem);
         break;
     }
 }
@@ -365,13 +361,15 @@ static json_t *write_costs(int32_t bits)
     return list;
 }
 
-static json_t *write_targets(const struct sn_spec *spec)
+static json_t *write_targets(const char *at)
 {
-    if (spec->search.latency_auto)
+    struct sn_targets targets;
+    memcpy(&targets, at, sizeof targets);
+    if (targets.automatic)
         return sn_json_string("auto");
     json_t *list = json_array();
-    for (int32_t i = 0; i < spec->search.n_latency_ms; i++)
-        json_array_append_new(list, sn_json_number(spec->search.latency_ms[i]));
+    for (int32_t i = 0; i < targets.n; i++)
+        json_array_append_new(list, sn_json_number(targets.bound[i]));
     return list;
 }
 
@@ -404,7 +402,7 @@ static json_t *write_field(const struct sn_field *f, const struct sn_spec *spec)
         memcpy(&narrow, at, sizeof narrow);
         return write_costs(narrow);
     case SN_FIELD_TARGETS:
-        return write_targets(spec);
+        return write_targets(at);
     }
     return NULL;
 }

@@ -109,7 +109,7 @@ done <"$out/archs"
 
 seconds=$(($(date +%s) - began))
 json '((f) => {
-    const targets = d.answers.map(a => ({
+    const targets = d.answers.filter(a => a.cost === "latency_ms").map(a => ({
         latency_ms: a.latency_ms,
         arch: a.found ? a.best.arch : null,
         test_accuracy: a.found ? a.test_accuracy.value : null,

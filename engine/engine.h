@@ -49,6 +49,14 @@ enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
 
+/* Bounds of a cost that the search answers: `n` of them, or so many and such as
+ * the engine takes from the space's ends. */
+struct sn_targets {
+    bool automatic;
+    int32_t n;
+    double bound[SN_MAX_TARGETS];
+};
+
 /* Every default is in sn_spec_fields(); doubles count epochs or rates. */
 struct sn_spec {
     char name[SN_LABEL_MAX];
@@ -106,9 +114,7 @@ struct sn_spec {
         char device[SN_NAME_MAX];
         int32_t evaluations, images, calibration; /* final evaluations */
         int32_t population, generations;
-        bool latency_auto;
-        int32_t n_latency_ms;
-        double latency_ms[SN_MAX_TARGETS];
+        struct sn_targets latency_ms, macs;
         int32_t costs; /* bit i: enum sn_cost_kind i */
     } search;
     uint64_t given[2]; /* bit i: field i of the table was given, see below */
@@ -133,7 +139,7 @@ enum sn_field_type {
     SN_FIELD_BOOL,   /* bool */
     SN_FIELD_ENUM,   /* int32_t, names in `choices` */
     SN_FIELD_COSTS,  /* int32_t bits; JSON: list of sn_cost_names */
-    SN_FIELD_TARGETS /* search.latency_ms: "auto" or a list of numbers */
+    SN_FIELD_TARGETS /* struct sn_targets; JSON: "auto" or a list of numbers */
 };
 struct sn_field {
     const char *pointer; /* "/epochs", "/train/workers" */
@@ -281,9 +287,10 @@ struct sn_latency_row {
     uint32_t samples;
 };
 
-/* What the search says at its end: one for each latency target. */
+/* What the search says at its end: one for each target. */
 struct sn_answer {
-    double latency_ms;         /* the target */
+    enum sn_cost_kind cost;    /* what is bounded: latency or MACs ... */
+    double bound;              /* ... and by what */
     bool found;                /* false: `best` is the nearest that misses it */
     struct sn_evaluation best; /* on the hold-out */
     double test_accuracy;      /* NAN when not found */

@@ -25,6 +25,7 @@ enum sn_rng_stream {
     SN_STREAM_CALIBRATE = 10,  /* images for BN re-calibration */
     SN_STREAM_DEVICE = 11,     /* architectures measured to correct estimates */
     SN_STREAM_TEST_SPLIT = 12, /* test images of a set without: step = class */
+    SN_STREAM_COUPLED = 13,    /* sample of the coupled sub-space */
     SN_STREAM_SIZE = 20,       /* resolution of a training step: step */
     SN_STREAM_CACHE = 21,      /* what a full cache throws out */
     SN_STREAM_TEST = 99,       /* tests */

@@ -69,6 +69,14 @@ void sn_budget_space_macs(const struct sn_space *space, int in_channels,
     ret->smallest = mean_macs(space, arch, in_channels, classes);
 }
 
+int sn_budget_targets(const struct sn_spec *spec)
+{
+    const struct sn_targets *latency = &spec->search.latency_ms;
+    const struct sn_targets *macs = &spec->search.macs;
+    return (latency->automatic ? (int)SN_AUTO_LATENCIES : latency->n) +
+           (macs->automatic ? (int)SN_AUTO_MACS : macs->n);
+}
+
 static double evaluation_macs(const struct sn_space_macs *macs,
                               int32_t calibration, int32_t images)
 {
@@ -102,15 +110,12 @@ void sn_budget_phase_macs(const struct sn_spec *spec,
                    evaluation_macs(macs, spec->search.calibration,
                                    spec->search.images);
             break;
-        case SN_PHASE_SEARCH: {
+        case SN_PHASE_SEARCH:
             /* winners verified on the hold-out and the test images */
-            int targets =
-                spec->search.latency_auto ? 3 : spec->search.n_latency_ms;
-            work = 5.0 * targets *
+            work = 5.0 * sn_budget_targets(spec) *
                    evaluation_macs(macs, spec->search.calibration,
                                    spec->search.images);
             break;
-        }
         default:
             break;
         }

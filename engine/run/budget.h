@@ -15,6 +15,10 @@ enum { SN_MIN_WARMUP_STEPS = 200 };
 enum { SN_FILTER_DRAWS = 100000 };
 /* Candidates that the search verifies for each target. */
 enum { SN_VERIFIED_A_TARGET = 4 };
+/* What "auto" asks for. */
+enum { SN_AUTO_LATENCIES = 3, SN_AUTO_MACS = 5 };
+/* How many targets the search has, of all costs. */
+int sn_budget_targets(const struct sn_spec *spec);
 
 struct sn_budget {
     uint64_t steps_per_epoch; /* whole batches; the rest of an epoch is left */

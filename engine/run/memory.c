@@ -122,7 +122,6 @@ static void training(const struct sn_spec *spec, const struct outline *o,
 static double searching(const struct sn_spec *spec, const struct outline *o,
                         const struct sn_compute *compute)
 {
-    int targets = spec->search.latency_auto ? 3 : spec->search.n_latency_ms;
     struct sn_arch arch;
     struct sn_plan largest, smallest;
     sn_arch_largest(o->space, &arch);
@@ -131,7 +130,7 @@ static double searching(const struct sn_spec *spec, const struct outline *o,
     plan_of(o, &arch, &smallest);
     double mean = 0.5 * (double)(sn_static_bytes(compute, &largest) +
                                  sn_static_bytes(compute, &smallest));
-    return mean * (SN_VERIFIED_A_TARGET * targets + 2);
+    return mean * (SN_VERIFIED_A_TARGET * sn_budget_targets(spec) + 2);
 }
 
 /* Candidates, and what is known of each. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/run/job.h"
+#include "engine/search/coupled.h"
 
 struct candidate {
     uint32_t member, band;
@@ -85,7 +86,25 @@ static enum sn_err choose_kept(struct sn_job *job, struct sn_measured *list,
     return SN_OK;
 }
 
-/* Without a filter: drawn over the cost bands. */
+/* Members that a sub-space which is too large to list is searched by. */
+enum { MOST_COUPLED = 4096 };
+
+/* Nothing is searched that the strategy never trained. */
+static enum sn_err keep_to_trained(struct sn_job *job, struct sn_error *err)
+{
+    bool coupled = false, elastic = false;
+    for (int i = 0; i < job->phases.n; i++) {
+        coupled |= job->phases.phase[i].draw == SN_DRAW_COUPLED;
+        elastic |= job->phases.phase[i].elastic_kernels;
+    }
+    if (!coupled || job->state.subspace != NULL)
+        return SN_OK;
+    return sn_coupled_subspace(job->space, elastic, MOST_COUPLED,
+                               (uint64_t)job->spec->seed, &job->state.subspace,
+                               err);
+}
+
+/* Without a filter's scores: drawn over the cost bands. */
 static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
                                  uint32_t n, struct sn_error *err)
 {
@@ -93,6 +112,7 @@ static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
         .target = job->target,
         .n = n,
         .bands = job->bands.n,
+        .within = job->state.subspace,
         .seed = (uint64_t)job->spec->seed,
         .round = job->state.phase,
     };
@@ -115,8 +135,13 @@ enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
 
     if (list == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for evaluations");
-    rc = s->subspace != NULL ? choose_kept(job, list, n, &n, err)
-                             : choose_spread(job, list, n, err);
+    if ((rc = keep_to_trained(job, err)) != SN_OK)
+        goto out;
+    if (s->subspace != NULL && n > s->subspace->n)
+        n = s->subspace->n;
+    rc = s->subspace != NULL && s->predictor != NULL
+             ? choose_kept(job, list, n, &n, err)
+             : choose_spread(job, list, n, err);
     if (rc != SN_OK)
         goto out;
     sn_job_order(job, list, n, sizeof list[0]);

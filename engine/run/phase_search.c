@@ -1,5 +1,6 @@
-/* search: the final predictor, NSGA-II over accuracy and latency, the winners
- * verified and measured as static networks, then the test images, once. */
+/* search: the final predictor, NSGA-II over accuracy and each bounded cost, the
+ * winners verified and measured as static networks, then the test images, once.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,28 +11,36 @@
 #include "engine/search/nsga2.h"
 
 /* The candidates of every target, and the ends. */
-enum { MAX_VERIFIED = SN_VERIFIED_A_TARGET * SN_MAX_TARGETS + 2 };
+enum { ALL_TARGETS = 2 * SN_MAX_TARGETS };
+enum { MAX_VERIFIED = SN_VERIFIED_A_TARGET * ALL_TARGETS + 2 };
 
 /* An architecture that was verified: measured accuracy and latency. */
 struct verified {
     struct sn_measured m;
     double estimate; /* accuracy, measured and predicted weighed */
     struct sn_latency latency;
+    struct sn_halves test; /* no images: not tested */
+};
+
+/* A bound of a cost, and what is answered to it. */
+struct target {
+    enum sn_cost_kind cost;
+    double above, bound;
+    uint32_t answer; /* an item ... */
+    bool found;      /* ... and whether it is within the bound */
 };
 
 struct search {
     struct sn_job *job;
+    enum sn_cost_kind evolving;     /* the cost that the evolution goes by */
     struct sn_predictor *predictor; /* final */
     double trust; /* of a measurement: the reliable part of the spread */
     struct sn_nsga2_item *front;
     uint32_t n_front;
     uint32_t n;
     struct verified item[MAX_VERIFIED];
-    double target[SN_MAX_TARGETS];
+    struct target target[ALL_TARGETS];
     uint32_t n_targets;
-    /* the answer to each target: an item, and whether it is within it */
-    uint32_t answer[SN_MAX_TARGETS];
-    bool found[SN_MAX_TARGETS];
 };
 
 /* ---- accuracy: what is believed of an architecture ---- */
@@ -69,6 +78,28 @@ static enum sn_err fit_final(struct search *s, struct sn_error *err)
     return rc;
 }
 
+/* ---- cost ---- */
+
+static double predicted_cost(const struct search *s, enum sn_cost_kind cost,
+                             const struct sn_arch *arch)
+{
+    return cost == SN_COST_LATENCY ? sn_job_latency_ms(s->job, arch)
+                                   : sn_target_macs(&s->job->target, arch);
+}
+
+static double measured_ms(const struct verified *v)
+{
+    return v->latency.median_ns * 1e-6;
+}
+
+static double cost_of(const struct search *s, enum sn_cost_kind cost,
+                      const struct verified *v)
+{
+    return cost == SN_COST_LATENCY
+               ? measured_ms(v)
+               : sn_target_macs(&s->job->target, &v->m.arch);
+}
+
 /* ---- evolution ---- */
 
 static void objectives(void *arg, const struct sn_arch *arch,
@@ -76,7 +107,7 @@ static void objectives(void *arg, const struct sn_arch *arch,
 {
     struct search *s = arg;
     *ret_accuracy = believe(s, find_final(s->job, arch), arch);
-    *ret_cost = sn_job_latency_ms(s->job, arch);
+    *ret_cost = predicted_cost(s, s->evolving, arch);
 }
 
 static bool stop_evolution(void *arg)
@@ -85,10 +116,30 @@ static bool stop_evolution(void *arg)
     return sn_job_stopping(s->job);
 }
 
-static enum sn_err evolve(struct search *s, struct sn_error *err)
+/* Adds what one evolution found to the front's. */
+static enum sn_err join_front(struct search *s, struct sn_nsga2_item *more,
+                              uint32_t n, struct sn_error *err)
+{
+    struct sn_nsga2_item *all =
+        realloc(s->front, (s->n_front + n + 1) * sizeof all[0]);
+    if (all == NULL) {
+        free(more);
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory to search");
+    }
+    memcpy(all + s->n_front, more, n * sizeof all[0]);
+    s->front = all;
+    s->n_front += n;
+    free(more);
+    return SN_OK;
+}
+
+static enum sn_err evolve(struct search *s, enum sn_cost_kind cost,
+                          struct sn_error *err)
 {
     struct sn_job *job = s->job;
-    uint32_t n = job->state.n_final;
+    uint32_t n = job->state.n_final, n_found = 0;
+    struct sn_nsga2_item *found = NULL;
+    s->evolving = cost;
     struct sn_arch *start = calloc(n, sizeof start[0]);
     if (start == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory to search");
@@ -110,9 +161,9 @@ static enum sn_err evolve(struct search *s, struct sn_error *err)
         .evaluate = objectives,
         .stop = stop_evolution,
     };
-    enum sn_err rc = sn_nsga2_run(&params, &s->front, &s->n_front, err);
+    enum sn_err rc = sn_nsga2_run(&params, &found, &n_found, err);
     free(start);
-    return rc;
+    return rc == SN_OK ? join_front(s, found, n_found, err) : rc;
 }
 
 /* ---- targets and candidates ---- */
@@ -129,9 +180,9 @@ static void add_candidate(struct search *s, const struct sn_arch *arch)
     v->m.arch = *arch;
 }
 
-/* The best of the front and of the final evaluations with a latency in
- * (above, to]. */
-static void add_best_between(struct search *s, double above, double to)
+/* The best of the front and of the final evaluations with a predicted cost
+ * within (above, bound]. */
+static void add_best_between(struct search *s, const struct target *t)
 {
     struct sn_job *job = s->job;
     for (int k = 0; k < SN_VERIFIED_A_TARGET; k++) {
@@ -142,12 +193,13 @@ static void add_best_between(struct search *s, double above, double to)
             const struct sn_arch *a =
                 i < s->n_front ? &s->front[i].arch
                                : &job->state.final[i - s->n_front].arch;
-            double ms = sn_job_latency_ms(job, a);
+            double cost = predicted_cost(s, t->cost, a);
             double accuracy = believe(s, find_final(job, a), a);
             bool taken = false;
             for (uint32_t j = 0; j < s->n; j++)
                 taken |= sn_arch_equal(&s->item[j].m.arch, a);
-            if (!taken && ms > above && ms <= to && accuracy > best_accuracy) {
+            if (!taken && cost > t->above && cost <= t->bound &&
+                accuracy > best_accuracy) {
                 best = a;
                 best_accuracy = accuracy;
             }
@@ -183,15 +235,36 @@ static enum sn_err measure_latency(struct search *s, uint32_t from,
     return rc;
 }
 
-static double measured_ms(const struct verified *v)
+/* `automatic` latencies ask for three points along the front, so each answer is
+ * slower than the target before it; all other targets are bounds alone. */
+static void set_latencies(struct search *s, double lo, double hi)
 {
-    return v->latency.median_ns * 1e-6;
+    static const double share[SN_AUTO_LATENCIES] = {0.25, 0.50, 0.80};
+    const struct sn_targets *of = &s->job->spec->search.latency_ms;
+    int n = of->automatic ? (int)SN_AUTO_LATENCIES : of->n;
+    for (int i = 0; i < n; i++) {
+        struct target *t = &s->target[s->n_targets++];
+        t->cost = SN_COST_LATENCY;
+        t->bound = of->automatic ? lo + share[i] * (hi - lo) : of->bound[i];
+        t->above = of->automatic && i > 0 ? t[-1].bound : 0;
+    }
+}
+
+static void set_macs(struct search *s, double lo, double hi)
+{
+    const struct sn_targets *of = &s->job->spec->search.macs;
+    int n = of->automatic ? (int)SN_AUTO_MACS : of->n;
+    for (int i = 0; i < n; i++) {
+        struct target *t = &s->target[s->n_targets++];
+        t->cost = SN_COST_MACS;
+        t->bound = of->bound[i];
+        if (of->automatic) /* the last is the largest's own, not a bit less */
+            t->bound = i + 1 == n ? hi : lo * pow(hi / lo, (i + 1.0) / n);
+    }
 }
 
 static enum sn_err set_targets(struct search *s, struct sn_error *err)
 {
-    static const double share[] = {0.25, 0.50, 0.80};
-    const struct sn_spec *spec = s->job->spec;
     struct sn_arch arch;
 
     sn_arch_smallest(s->job->space, &arch);
@@ -201,21 +274,10 @@ static enum sn_err set_targets(struct search *s, struct sn_error *err)
     enum sn_err rc = measure_latency(s, 0, err);
     if (rc != SN_OK)
         return rc;
-    double lo = measured_ms(&s->item[0]), hi = measured_ms(&s->item[1]);
-    s->n_targets = spec->search.latency_auto
-                       ? sizeof share / sizeof share[0]
-                       : (uint32_t)spec->search.n_latency_ms;
-    for (uint32_t t = 0; t < s->n_targets; t++)
-        s->target[t] = spec->search.latency_auto ? lo + share[t] * (hi - lo)
-                                                 : spec->search.latency_ms[t];
+    set_latencies(s, measured_ms(&s->item[0]), measured_ms(&s->item[1]));
+    set_macs(s, cost_of(s, SN_COST_MACS, &s->item[0]),
+             cost_of(s, SN_COST_MACS, &s->item[1]));
     return SN_OK;
-}
-
-/* `auto` asks for three points along the front, so each answer is slower than
- * the target before it; a user's own target is a bound alone. */
-static double floor_of(const struct search *s, uint32_t t)
-{
-    return s->job->spec->search.latency_auto && t > 0 ? s->target[t - 1] : 0;
 }
 
 /* ---- verification ---- */
@@ -255,35 +317,35 @@ static enum sn_err verify_accuracy(struct search *s, struct sn_error *err)
 
 /* ---- answers ---- */
 
-/* The best within (above, target]; failing that the best within the target;
- * failing that nothing is found, and the answer names the fastest. */
-static void choose(struct search *s, uint32_t t)
+/* The best within (above, bound]; failing that the best within the bound;
+ * failing that nothing is found, and the answer names the cheapest. */
+static void choose(const struct search *s, struct target *t)
 {
-    const double floors[2] = {floor_of(s, t), 0};
-    uint32_t fastest = 0;
+    const double floors[2] = {t->above, 0};
+    uint32_t cheapest = 0;
     for (int pass = 0; pass < 2; pass++) {
         int64_t best = -1;
         for (uint32_t i = 0; i < s->n; i++) {
-            double ms = measured_ms(&s->item[i]);
-            if (ms < measured_ms(&s->item[fastest]))
-                fastest = i;
-            if (ms > floors[pass] && ms <= s->target[t] &&
+            double cost = cost_of(s, t->cost, &s->item[i]);
+            if (cost < cost_of(s, t->cost, &s->item[cheapest]))
+                cheapest = i;
+            if (cost > floors[pass] && cost <= t->bound &&
                 (best < 0 || s->item[i].estimate > s->item[best].estimate))
                 best = i;
         }
         if (best >= 0) {
-            s->answer[t] = (uint32_t)best;
-            s->found[t] = true;
+            t->answer = (uint32_t)best;
+            t->found = true;
             return;
         }
     }
-    s->answer[t] = fastest;
+    t->answer = cheapest;
 }
 
 static bool is_selected(const struct search *s, uint32_t i)
 {
     for (uint32_t t = 0; t < s->n_targets; t++)
-        if (s->found[t] && s->answer[t] == i)
+        if (s->target[t].found && s->target[t].answer == i)
             return true;
     return false;
 }
@@ -300,17 +362,17 @@ static void describe(const struct search *s, uint32_t i,
     ret->selected = is_selected(s, i);
 }
 
-static enum sn_err test_winner(struct search *s, const struct verified *v,
-                               struct sn_answer *answer, struct sn_error *err)
+static enum sn_err test_item(struct search *s, uint32_t i, struct sn_error *err)
 {
     struct sn_job *job = s->job;
+    struct verified *v = &s->item[i];
     struct sn_evaluate_settings settings = {
         .calibration = (uint32_t)job->spec->search.calibration,
         .split = SN_SPLIT_TEST,
         .count = sn_view_count(job->view, SN_SPLIT_TEST),
     };
     struct sn_evaluate_result r;
-    struct sn_evaluation e;
+    struct sn_evaluation e, known;
     struct sn_measured m = {.arch = v->m.arch};
     enum sn_err rc =
         sn_evaluate(job->evaluator, &settings, &v->m.arch, 1, &r, err);
@@ -318,38 +380,60 @@ static enum sn_err test_winner(struct search *s, const struct verified *v,
         return rc;
     memcpy(m.halves.correct, r.half_correct, sizeof r.half_correct);
     memcpy(m.halves.images, r.half_images, sizeof r.half_images);
-    answer->test_images = r.images;
-    answer->test_correct = r.correct;
-    answer->test_accuracy = sn_measured_accuracy(&m);
+    v->test = m.halves;
     sn_job_spend(job, r.images + settings.calibration, r.macs);
+    describe(s, i, &known);
     sn_job_evaluation(job, &m, SN_STAGE_VERIFY, SN_SPLIT_TEST, &e);
-    e.predicted = sn_predictor_score(s->predictor, &m.arch);
-    e.latency = answer->best.latency;
+    e.predicted = known.predicted;
+    e.latency = known.latency;
     sn_job_report_evaluation(job, &e);
     return SN_OK;
+}
+
+/* An architecture meets the test images once, however many targets it answers.
+ */
+static enum sn_err test_winner(struct search *s, uint32_t i,
+                               struct sn_answer *answer, struct sn_error *err)
+{
+    const struct sn_halves *test = &s->item[i].test;
+    enum sn_err rc = test->images[0] > 0 ? SN_OK : test_item(s, i, err);
+    if (rc != SN_OK)
+        return rc;
+    answer->test_images = test->images[0] + test->images[1];
+    answer->test_correct = test->correct[0] + test->correct[1];
+    answer->test_accuracy = (double)answer->test_correct / answer->test_images;
+    return SN_OK;
+}
+
+static void say_none_found(const struct search *s, const struct target *t)
+{
+    const struct verified *nearest = &s->item[t->answer];
+    sn_job_log(s->job, SN_LOG_WARN,
+               "no architecture is within %.4g %s; the cheapest found takes "
+               "%.4g",
+               t->bound, t->cost == SN_COST_LATENCY ? "ms" : "MACs",
+               cost_of(s, t->cost, nearest));
 }
 
 static enum sn_err answer_targets(struct search *s, struct sn_error *err)
 {
     const struct sn_callbacks *cb = s->job->run->callbacks;
-    for (uint32_t t = 0; t < s->n_targets; t++) {
-        const struct verified *v = &s->item[s->answer[t]];
-        struct sn_answer answer = {.latency_ms = s->target[t],
-                                   .found = s->found[t],
+    for (uint32_t i = 0; i < s->n_targets; i++) {
+        const struct target *t = &s->target[i];
+        struct sn_answer answer = {.cost = t->cost,
+                                   .bound = t->bound,
+                                   .found = t->found,
                                    .test_accuracy = NAN};
-        describe(s, s->answer[t], &answer.best);
+        describe(s, t->answer, &answer.best);
         if (answer.found) {
-            enum sn_err rc = test_winner(s, v, &answer, err);
+            enum sn_err rc = test_winner(s, t->answer, &answer, err);
             if (rc != SN_OK)
                 return rc;
         } else {
-            sn_job_log(s->job, SN_LOG_WARN,
-                       "no architecture is within %.4g ms; the fastest found "
-                       "takes %.4g ms",
-                       s->target[t], measured_ms(v));
+            say_none_found(s, t);
         }
         if (cb->answer != NULL)
-            cb->answer(cb->arg, t, s->n_targets, &answer);
+            cb->answer(cb->arg, i, s->n_targets, &answer);
     }
     return SN_OK;
 }
@@ -384,17 +468,20 @@ static enum sn_err final_fronts(struct search *s, struct sn_error *err)
 
 static enum sn_err search(struct search *s, struct sn_error *err)
 {
+    const struct sn_targets *macs = &s->job->spec->search.macs;
     enum sn_err rc;
-    if ((rc = fit_final(s, err)) || (rc = evolve(s, err)) ||
+    if ((rc = fit_final(s, err)) || (rc = evolve(s, SN_COST_LATENCY, err)) ||
+        ((macs->automatic || macs->n > 0) &&
+         (rc = evolve(s, SN_COST_MACS, err))) ||
         (rc = set_targets(s, err)))
         return rc;
     uint32_t ends = s->n;
     for (uint32_t t = 0; t < s->n_targets; t++)
-        add_best_between(s, floor_of(s, t), s->target[t]);
+        add_best_between(s, &s->target[t]);
     if ((rc = verify_accuracy(s, err)) || (rc = measure_latency(s, ends, err)))
         return rc;
     for (uint32_t t = 0; t < s->n_targets; t++)
-        choose(s, t);
+        choose(s, &s->target[t]);
     if ((rc = final_fronts(s, err)) != SN_OK)
         return rc;
     return answer_targets(s, err);

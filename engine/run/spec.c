@@ -213,6 +213,10 @@ static const struct sn_field fields[] = {
      0, "auto", NULL, false,
      "latency targets, or auto: 25, 50 and 80% of the way from the smallest's "
      "to the largest's"},
+    {"/search/macs", SN_FIELD_TARGETS, AT(search.macs), 1, 1e15, 0, "", NULL,
+     false,
+     "targets in MACs, or auto: 20, 40, 60, 80 and 100% of the way from the "
+     "smallest's to the largest's, in logarithms"},
     {"/search/costs", SN_FIELD_COSTS, AT(search.costs), 0, 0,
      1 << SN_COST_LATENCY | 1 << SN_COST_MACS, NULL, NULL, false,
      "costs whose fronts are kept"},
@@ -263,7 +267,8 @@ void sn_spec_defaults(struct sn_spec *ret)
             *(bool *)(void *)at = f->initial != 0;
             break;
         case SN_FIELD_TARGETS:
-            ret->search.latency_auto = true;
+            ((struct sn_targets *)(void *)at)->automatic =
+                strcmp(f->initial_text, "auto") == 0;
             break;
         }
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/search/predictor.h"
 #include "engine/train/sampler.h"
 
 static struct sn_strategy_phase *add(struct sn_strategy_phases *list,
@@ -392,6 +393,12 @@ enum sn_err sn_strategy_check(const struct sn_spec *spec,
                                    "in stage %d of space %s depth forces no "
                                    "expand ratio",
                                    s, space->name);
+    double count = sn_space_count(space, SN_COUPLING_COMPOFA);
+    if (coupled && count < SN_PREDICTOR_MIN)
+        return sn_error_at(err, SN_ERR_INVALID, "/strategy",
+                           "the coupled part of space %s has %.0f "
+                           "architectures: too few to search, it takes %d",
+                           space->name, count, (int)SN_PREDICTOR_MIN);
     return SN_OK;
 }
 

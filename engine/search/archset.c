@@ -87,6 +87,11 @@ bool sn_archset_add(struct sn_archset *set, const struct sn_arch *arch)
     return true;
 }
 
+uint32_t sn_archset_count(const struct sn_archset *set)
+{
+    return set->n;
+}
+
 bool sn_archset_holds(const struct sn_archset *set, const struct sn_arch *arch)
 {
     return set->slot[find(set, arch)] != 0;

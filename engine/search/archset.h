@@ -19,6 +19,7 @@ void sn_archset_free(struct sn_archset *set); /* NULL is fine */
 struct sn_arch *sn_archset_take(struct sn_archset *set);
 /* True when it was not there yet (and now is). A full set takes no more. */
 bool sn_archset_add(struct sn_archset *set, const struct sn_arch *arch);
+uint32_t sn_archset_count(const struct sn_archset *set);
 bool sn_archset_holds(const struct sn_archset *set, const struct sn_arch *arch);
 
 #endif

@@ -36,13 +36,15 @@ uint32_t sn_bands_index(const struct sn_bands *bands, double macs)
 {
     if (macs <= bands->lo)
         return 0;
-    double at = (macs - bands->lo) / (bands->hi - bands->lo) * bands->n;
+    double at = log(macs / bands->lo) / log(bands->hi / bands->lo) * bands->n;
     return at < bands->n ? (uint32_t)at : bands->n - 1;
 }
 
 double sn_bands_edge(const struct sn_bands *bands, uint32_t i)
 {
-    return bands->lo + (bands->hi - bands->lo) * i / bands->n;
+    if (i == 0 || i >= bands->n) /* not a bit off */
+        return i == 0 ? bands->lo : bands->hi;
+    return bands->lo * pow(bands->hi / bands->lo, (double)i / bands->n);
 }
 
 /* One of n, of which the i-th has the weight exp(tilt * i / (n - 1)); nothing

@@ -1,7 +1,7 @@
 /* sn_bands - cost bands, and draws of architectures spread over them.
  *
- * Bands are equal steps of MACs from the smallest architecture of a space to
- * its largest:
+ * Bands are equal factors of MACs from the smallest architecture of a space to
+ * its largest, so that a cheap band is as narrow for its users as a dear one:
  *
  *   smallest |  0  |  1  |  2  |  3  |  4  | largest      (n = 5)
  *

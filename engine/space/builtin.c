@@ -8,12 +8,15 @@
 /* clang-format off */
 #define DEPTH_1 {1, {1}}
 #define DEPTH_123 {3, {1, 2, 3}}
+#define DEPTH_1234 {4, {1, 2, 3, 4}}
 #define DEPTH_234 {3, {2, 3, 4}}
 #define KERNEL_35 {2, {3, 5}}
 #define KERNEL_357 {3, {3, 5, 7}}
+#define EXPAND_12346 {5, {1, 2, 3, 4, 6}}
 #define EXPAND_234 {3, {2, 3, 4}}
 #define EXPAND_346 {3, {3, 4, 6}}
 /* Depth forces expand, the kernel is the stage's. */
+#define COUPLED_2346(kernel) {{2, 3, 4, 6}, kernel}
 #define COUPLED_234(kernel) {{2, 3, 4}, kernel}
 #define COUPLED_346(kernel) {{3, 4, 6}, kernel}
 /* The resolutions of Once-for-All, in steps of 4. */
@@ -29,6 +32,9 @@
 #define STAGE_234(width, stride, act, se, kernel) \
     {width, stride, act, se, DEPTH_123, KERNEL_35, EXPAND_234, \
      COUPLED_234(kernel)}
+#define STAGE_12346(width, stride, act, se, kernel) \
+    {width, stride, act, se, DEPTH_1234, KERNEL_357, EXPAND_12346, \
+     COUPLED_2346(kernel)}
 /* clang-format on */
 
 static const struct sn_space builtin[] = {
@@ -53,6 +59,30 @@ static const struct sn_space builtin[] = {
         .head_width = 128,
         .head_act = SN_ACT_HSWISH,
         .feature_width = 128,
+    },
+    {
+        /* Small images in colour; its ends are a factor of 25 apart, so that
+         * architectures differ by more than the noise of measuring them. */
+        .name = "mbv3-mid",
+        .resolution = 32,
+        .n_resolutions = 1,
+        .resolutions = {32},
+        .bn_eps = 1e-5f,
+        .stem_width = 16,
+        .stem_stride = 2,
+        .stem_act = SN_ACT_HSWISH,
+        .first_width = 16,
+        .first_stride = 1,
+        .first_act = SN_ACT_RELU,
+        .n_stages = 5,
+        .stage = {STAGE_12346(8, 1, SN_ACT_RELU, false, 3),
+                  STAGE_12346(16, 2, SN_ACT_RELU, true, 5),
+                  STAGE_12346(24, 1, SN_ACT_HSWISH, false, 3),
+                  STAGE_12346(40, 2, SN_ACT_HSWISH, true, 3),
+                  STAGE_12346(64, 1, SN_ACT_HSWISH, true, 5)},
+        .head_width = 256,
+        .head_act = SN_ACT_HSWISH,
+        .feature_width = 256,
     },
     {
         .name = "mbv3-cifar",

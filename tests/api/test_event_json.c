@@ -75,7 +75,8 @@ static void test_evaluation(void **state)
 
 static void test_answer_and_front(void **state)
 {
-    struct sn_answer a = {.latency_ms = 0.25,
+    struct sn_answer a = {.cost = SN_COST_LATENCY,
+                          .bound = 0.25,
                           .found = true,
                           .best = an_evaluation(),
                           .test_accuracy = 0.5,

@@ -43,11 +43,8 @@ static void change_field(const struct sn_field *f, struct sn_spec *spec)
         *(int32_t *)(void *)at = 1 << SN_COST_PARAMS | 1 << SN_COST_PEAK_MEMORY;
         break;
     case SN_FIELD_TARGETS:
-        spec->search.latency_auto = false;
-        spec->search.n_latency_ms = 3;
-        spec->search.latency_ms[0] = 0.1;
-        spec->search.latency_ms[1] = 1.0 / 3;
-        spec->search.latency_ms[2] = 2;
+        *(struct sn_targets *)(void *)at =
+            (struct sn_targets){.n = 3, .bound = {10, 100.0 / 3, 200}};
         break;
     }
 }
@@ -76,8 +73,8 @@ static void test_round_trip(void **state)
         if (!same)
             fail_msg("%s does not survive", f->pointer);
     }
-    assert_int_equal(back.search.n_latency_ms, 3);
-    assert_false(back.search.latency_auto);
+    assert_int_equal(back.search.latency_ms.n, 3);
+    assert_false(back.search.latency_ms.automatic);
     free(text);
     free(labels);
 }
@@ -118,6 +115,9 @@ static const struct {
     {"{\"dataset\":\"d\",\"search\":{\"costs\":[\"macs\",\"macs\"]}}",
      "/search/costs/1"},
     {"{\"dataset\":\"d\",\"search\":{\"latency_ms\":3}}", "/search/latency_ms"},
+    {"{\"dataset\":\"d\",\"search\":{\"latency_ms\":[]}}",
+     "/search/latency_ms"},
+    {"{\"dataset\":\"d\",\"search\":{\"macs\":[1e6,\"x\"]}}", "/search/macs/1"},
     {"{\"dataset\":\"d\",\"search\":{\"latency_ms\":[1,-1]}}",
      "/search/latency_ms/1"},
     {"{\"dataset\":\"d\",\"search\":{\"latency_ms\":[1,2,3,4,5,6,7,8,9]}}",

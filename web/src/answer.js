@@ -59,7 +59,7 @@ function targets(answers) {
     h('thead', {}, h('tr', {}, ...['within', 'test accuracy', 'latency', 'MACs', 'architecture']
       .map((t) => h('th', { scope: 'col' }, t)))),
     h('tbody', {}, ...answers.map((a) => h('tr', {},
-      h('th', { scope: 'row' }, ms(a.latency_ms)),
+      h('th', { scope: 'row' }, a.cost === 'macs' ? `${count(a.macs)} MACs` : ms(a.latency_ms)),
       h('td', {}, percent(a.test_accuracy?.value, 2)),
       h('td', {}, ms(a.best && latencyOf(a.best))),
       h('td', {}, count(a.best?.macs)),

@@ -86,7 +86,9 @@ export interface Best extends Evaluation {
 export interface Answer {
   index: number;
   of: number;
-  latency_ms: number;
+  cost: 'latency_ms' | 'macs';
+  latency_ms?: number;
+  macs?: number;
   found: boolean;
   best: Evaluation;
   test_accuracy?: { value: number; ci?: [number, number] | null } | null;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/search/archset.h"
+#include "engine/search/coupled.h"
 #include "engine/search/subspace.h"
 
 enum { BANDS = 5, SIZE = 1701, DRAWS = 20000 };
@@ -80,7 +81,7 @@ static void test_bands(void **state)
     assert_true(sn_bands_edge(&bands, 5) == sn_target_macs(&target, &arch));
     assert_int_equal(sn_bands_index(&bands, 0), 0);
     assert_int_equal(sn_bands_index(&bands, 1e12), 4);
-    double middle = (bands.lo + bands.hi) / 2;
+    double middle = sqrt(bands.lo * bands.hi);
     assert_int_equal(sn_bands_index(&bands, middle), 2);
 }
 
@@ -348,6 +349,41 @@ static void test_within_an_earlier_one(void **state)
     sn_predictor_free(p);
 }
 
+static bool kernels_are_forced(const struct sn_space *space,
+                               const struct sn_arch *arch)
+{
+    struct sn_arch coupled = *arch;
+    sn_arch_couple(space, &coupled);
+    return sn_arch_equal(&coupled, arch);
+}
+
+/* All of it where that is few; where it is many, distinct draws, whose depth
+ * still forces their expand ratios. */
+static void test_the_coupled_one(void **state)
+{
+    const struct sn_space *space = sn_space_find("mbv3-tiny");
+    struct sn_subspace *fixed = NULL, *elastic = NULL;
+    assert_int_equal(sn_coupled_subspace(space, false, 4096, 1, &fixed, NULL),
+                     SN_OK);
+    assert_int_equal(fixed->n, 243);
+    for (uint32_t i = 0; i < fixed->n; i++)
+        assert_true(kernels_are_forced(space, &fixed->arch[i]));
+    assert_int_equal(sn_coupled_subspace(space, true, 500, 1, &elastic, NULL),
+                     SN_OK);
+    assert_int_equal(elastic->n, 500);
+    uint32_t forced = 0;
+    for (uint32_t i = 0; i < elastic->n; i++) {
+        struct sn_arch coupled = elastic->arch[i];
+        sn_arch_couple(space, &coupled);
+        assert_memory_equal(coupled.expand, elastic->arch[i].expand,
+                            sizeof coupled.expand);
+        forced += kernels_are_forced(space, &elastic->arch[i]);
+    }
+    assert_true(forced < 50);
+    sn_subspace_free(fixed);
+    sn_subspace_free(elastic);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_sizes_are_exact),
         cmocka_unit_test(test_deterministic_and_storable),
         cmocka_unit_test(test_within_an_earlier_one),
+        cmocka_unit_test(test_the_coupled_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
