@@ -75,7 +75,11 @@ static void objectives(void *arg, const struct sn_arch *arch,
                        double *ret_accuracy, double *ret_cost)
 {
     struct search *s = arg;
-    *ret_accuracy = believe(s, find_final(s->job, arch), arch);
+    const struct sn_veto veto = sn_job_veto(s->job);
+    /* under any other, so that no front holds it */
+    *ret_accuracy = sn_veto_holds(&veto, arch)
+                        ? -1
+                        : believe(s, find_final(s->job, arch), arch);
     *ret_cost = sn_job_latency_ms(s->job, arch);
 }
 
@@ -134,6 +138,7 @@ static void add_candidate(struct search *s, const struct sn_arch *arch)
 static void add_best_between(struct search *s, double above, double to)
 {
     struct sn_job *job = s->job;
+    const struct sn_veto veto = sn_job_veto(job);
     for (int k = 0; k < SN_VERIFIED_A_TARGET; k++) {
         const struct sn_arch *best = NULL;
         double best_accuracy = -INFINITY;
@@ -144,7 +149,7 @@ static void add_best_between(struct search *s, double above, double to)
                                : &job->state.final[i - s->n_front].arch;
             double ms = sn_job_latency_ms(job, a);
             double accuracy = believe(s, find_final(job, a), a);
-            bool taken = false;
+            bool taken = sn_veto_holds(&veto, a);
             for (uint32_t j = 0; j < s->n; j++)
                 taken |= sn_arch_equal(&s->item[j].m.arch, a);
             if (!taken && ms > above && ms <= to && accuracy > best_accuracy) {
