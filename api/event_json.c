@@ -159,6 +159,7 @@ char *sn_json_subspace(const struct sn_subspace_report *report)
 {
     json_t *o = json_object(), *bands = json_array();
     sn_json_put(o, "step", integer(report->step));
+    sn_json_put(o, "filter", sn_json_string(sn_keep_names[report->filter]));
     sn_json_put(o, "scored", json_integer(report->scored));
     sn_json_put(o, "size", json_integer(report->size));
     sn_json_put(o, "space_size", sn_json_number(report->space_size));

@@ -192,6 +192,32 @@ static void read_targets(const struct sn_field *f, const json_t *value,
     memcpy(at, &targets, sizeof targets);
 }
 
+/* Ids are checked against the space when the spec is resolved. */
+static void read_archs(const struct sn_field *f, const json_t *value,
+                       struct sn_arch_list *list, struct sn_problem *problem)
+{
+    size_t n = json_array_size(value);
+    if (!json_is_array(value) || (double)n < f->min || (double)n > f->max) {
+        sn_problem_at(problem, f->pointer,
+                      "must be a list of %.0f to %.0f architecture ids", f->min,
+                      f->max);
+        return;
+    }
+    memset(list, 0, sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_array_get(value, i);
+        size_t length = json_string_length(id);
+        if (!json_is_string(id) || length == 0 || length >= SN_ARCH_ID_MAX) {
+            char pointer[SN_POINTER_MAX];
+            snprintf(pointer, sizeof pointer, "%s/%zu", f->pointer, i);
+            sn_problem_at(problem, pointer, "must be an architecture's id");
+            return;
+        }
+        memcpy(list->id[i], json_string_value(id), length + 1);
+    }
+    list->n = (int32_t)n;
+}
+
 static void read_field(const struct sn_field *f, const json_t *value,
                        struct sn_spec *spec, struct sn_problem *problem)
 {
@@ -221,6 +247,9 @@ static void read_field(const struct sn_field *f, const json_t *value,
         break;
     case SN_FIELD_TARGETS:
         read_targets(f, value, at, problem);
+        break;
+    case SN_FIELD_ARCHS:
+        read_archs(f, value, (struct sn_arch_list *)(void *)at, problem);
         break;
     }
 }
@@ -373,6 +402,14 @@ static json_t *write_targets(const char *at)
     return list;
 }
 
+static json_t *write_archs(const struct sn_arch_list *archs)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < archs->n; i++)
+        json_array_append_new(list, sn_json_string(archs->id[i]));
+    return list;
+}
+
 static json_t *write_field(const struct sn_field *f, const struct sn_spec *spec)
 {
     const char *at = (const char *)spec + f->offset;
@@ -403,6 +440,8 @@ static json_t *write_field(const struct sn_field *f, const struct sn_spec *spec)
         return write_costs(narrow);
     case SN_FIELD_TARGETS:
         return write_targets(at);
+    case SN_FIELD_ARCHS:
+        return write_archs((const struct sn_arch_list *)(const void *)at);
     }
     return NULL;
 }

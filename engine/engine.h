@@ -42,12 +42,23 @@ enum sn_trainer_kind {
     SN_TRAINER_SANDWICH,
     SN_TRAINER_TEACHER /* a teacher first, then paths that learn from it */
 };
+enum sn_keep {
+    SN_KEEP_PREDICTED, /* what the early predictor ranks best in each band */
+    SN_KEEP_RANDOM,    /* as many of each band at random: a control */
+    SN_KEEP_NONE       /* training is not narrowed */
+};
 enum sn_kernels { SN_KERNELS_FIXED, SN_KERNELS_ELASTIC };
 enum sn_sampling { SN_SAMPLING_BEST_UP, SN_SAMPLING_WORST_UP };
 enum sn_jitter { SN_JITTER_AUTO, SN_JITTER_OFF, SN_JITTER_ON };
 enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16 };
 
-enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128 };
+enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128, SN_MAX_VETO = 64 };
+
+/* Architectures by their ids; ids beyond n are zero. */
+struct sn_arch_list {
+    int32_t n;
+    char id[SN_MAX_VETO][SN_ARCH_ID_MAX];
+};
 
 /* Bounds of a cost that the search answers: `n` of them, or so many and such as
  * the engine takes from the space's ends. */
@@ -94,7 +105,11 @@ struct sn_spec {
         double warmup_epochs;            /* 0: 15% of epochs */
         int32_t warmup_trainer, trainer; /* enum sn_trainer_kind */
         int32_t probes, probe_images, probe_calibration;
-        int32_t subspace_size, bands;
+        int32_t filter;        /* enum sn_keep */
+        int32_t subspace_size; /* 0 with a keep_fraction */
+        double keep_fraction;  /* of each band of what was scored; 0: by size */
+        int32_t bands;
+        struct sn_arch_list veto; /* never kept, never answered */
         double min_tau;
         int32_t max_retries; /* longer warm-ups before training unfiltered */
         int32_t rounds;
@@ -128,18 +143,20 @@ enum sn_cost_kind {
     SN_COST_KINDS
 };
 extern const char *const sn_cost_names[SN_COST_KINDS]; /* "latency_ms", ... */
+extern const char *const sn_keep_names[]; /* "predicted", ...; NULL ends it */
 
 /* The table of settings: how JSON, defaults, ranges and documentation know the
  * spec. Nested objects are one level deep: "/train/batch_size". */
 enum sn_field_type {
-    SN_FIELD_STRING, /* char[size] */
-    SN_FIELD_INT,    /* int32_t */
-    SN_FIELD_INT64,  /* int64_t */
-    SN_FIELD_DOUBLE, /* double */
-    SN_FIELD_BOOL,   /* bool */
-    SN_FIELD_ENUM,   /* int32_t, names in `choices` */
-    SN_FIELD_COSTS,  /* int32_t bits; JSON: list of sn_cost_names */
-    SN_FIELD_TARGETS /* struct sn_targets; JSON: "auto" or a list of numbers */
+    SN_FIELD_STRING,  /* char[size] */
+    SN_FIELD_INT,     /* int32_t */
+    SN_FIELD_INT64,   /* int64_t */
+    SN_FIELD_DOUBLE,  /* double */
+    SN_FIELD_BOOL,    /* bool */
+    SN_FIELD_ENUM,    /* int32_t, names in `choices` */
+    SN_FIELD_COSTS,   /* int32_t bits; JSON: list of sn_cost_names */
+    SN_FIELD_TARGETS, /* struct sn_targets; JSON: "auto" or a list */
+    SN_FIELD_ARCHS    /* struct sn_arch_list; JSON: list of ids */
 };
 struct sn_field {
     const char *pointer; /* "/epochs", "/train/workers" */
@@ -251,7 +268,7 @@ struct sn_predictor_report {
     uint32_t n;
     double tau, tau_lo, tau_hi, spearman, mae;
     double spread, standard_error, reliability; /* the signal */
-    bool has_signal, used; /* used: the filter stands on it */
+    bool has_signal, used; /* used: a filter stands on it */
     char verdict[256];     /* in words */
     /* n probes: id, measured, out-of-fold prediction, MACs */
     const struct sn_predictor_point {
@@ -262,6 +279,7 @@ struct sn_predictor_report {
 
 struct sn_subspace_report {
     uint64_t step;
+    enum sn_keep filter;
     uint32_t scored, size;
     double space_size, density;
     uint32_t n_bands;

@@ -52,6 +52,8 @@ struct sn_job {
     struct sn_dataset_info info;
     struct sn_target target;
     struct sn_bands bands;
+    struct sn_arch veto[SN_MAX_VETO]; /* never drawn, never answered */
+    uint32_t n_veto;
 
     struct sn_compute *compute;
     struct sn_cx *cx; /* the conductor's own */
@@ -132,6 +134,11 @@ enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_search(struct sn_job *job, struct sn_error *err);
 
+struct sn_veto sn_job_veto(const struct sn_job *job);
+/* What the filter and the choice of candidates score: a large sample of the
+ * space, or what an earlier round kept. */
+void sn_job_filter_params(const struct sn_job *job,
+                          struct sn_filter_params *ret);
 /* Sorts architectures, or what begins with one, by resolution, so that images
  * are decoded and resized once for all that take them alike. */
 void sn_job_order(const struct sn_job *job, void *list, uint32_t n,
@@ -142,11 +149,11 @@ enum sn_err sn_job_measure(struct sn_job *job,
                            const struct sn_evaluate_settings *settings,
                            enum sn_stage_kind stage, struct sn_measured *list,
                            uint32_t n, uint32_t *n_done, struct sn_error *err);
-/* Fits a predictor on measured architectures and reports its quality; *ret_used
- * says whether a filter may stand on it. */
+/* Fits a predictor on measured architectures and reports its quality;
+ * *ret_trusted says whether a filter may stand on it. */
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                        const struct sn_measured *list, uint32_t n,
                        struct sn_predictor **ret, struct sn_signal *ret_signal,
-                       bool *ret_used, struct sn_error *err);
+                       bool *ret_trusted, struct sn_error *err);
 
 #endif

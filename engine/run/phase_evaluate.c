@@ -104,7 +104,25 @@ static enum sn_err keep_to_trained(struct sn_job *job, struct sn_error *err)
                                err);
 }
 
-/* Without a filter's scores: drawn over the cost bands. */
+/* Nothing was filtered, but the predictor can be trusted: of all that a filter
+ * would have scored the ends and the best of each band. */
+static enum sn_err choose_scored(struct sn_job *job, struct sn_measured *list,
+                                 uint32_t n, struct sn_error *err)
+{
+    struct sn_filter_params params;
+    struct sn_subspace *best = NULL;
+    sn_job_filter_params(job, &params);
+    params.size = n;
+    enum sn_err rc = sn_subspace_filter(&params, &best, err);
+    if (rc != SN_OK)
+        return rc;
+    for (uint32_t i = 0; i < n; i++)
+        list[i].arch = best->arch[i];
+    sn_subspace_free(best);
+    return SN_OK;
+}
+
+/* Without a predictor to trust: drawn over the cost bands. */
 static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
                                  uint32_t n, struct sn_error *err)
 {
@@ -113,6 +131,7 @@ static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
         .n = n,
         .bands = job->bands.n,
         .within = job->state.subspace,
+        .veto = sn_job_veto(job),
         .seed = (uint64_t)job->spec->seed,
         .round = job->state.phase,
     };
@@ -124,6 +143,16 @@ static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
         list[i].arch = arch[i];
     free(arch);
     return rc;
+}
+
+static enum sn_err choose(struct sn_job *job, struct sn_measured *list,
+                          uint32_t *n, struct sn_error *err)
+{
+    if (job->state.subspace != NULL && job->state.predictor != NULL)
+        return choose_kept(job, list, *n, n, err);
+    if (job->state.filter_trusted) /* and still the whole space: as asked */
+        return choose_scored(job, list, *n, err);
+    return choose_spread(job, list, *n, err);
 }
 
 enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
@@ -139,9 +168,7 @@ enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
         goto out;
     if (s->subspace != NULL && n > s->subspace->n)
         n = s->subspace->n;
-    rc = s->subspace != NULL && s->predictor != NULL
-             ? choose_kept(job, list, n, &n, err)
-             : choose_spread(job, list, n, err);
+    rc = choose(job, list, &n, err);
     if (rc != SN_OK)
         goto out;
     sn_job_order(job, list, n, sizeof list[0]);

@@ -6,6 +6,11 @@
 
 #include "engine/run/job.h"
 
+struct sn_veto sn_job_veto(const struct sn_job *job)
+{
+    return (struct sn_veto){job->veto, job->n_veto};
+}
+
 /* ---- measuring a list ---- */
 
 static void report_group(struct sn_job *job,
@@ -80,6 +85,7 @@ static enum sn_err draw_probes(struct sn_job *job, struct sn_error *err)
         .n = n,
         .bands = job->bands.n,
         .within = job->state.subspace,
+        .veto = sn_job_veto(job),
         .seed = (uint64_t)job->spec->seed,
         .round = job->state.phase,
     };
@@ -175,6 +181,12 @@ static void fill_columns(const struct sn_job *job,
 static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
                         struct sn_predictor_report *r)
 {
+    /* what the settings ask for in place of a filter that stands on it */
+    static const char *const instead[] = {
+        [SN_KEEP_PREDICTED] = "",
+        [SN_KEEP_RANDOM] = "; the filter keeps any of a band, as asked",
+        [SN_KEEP_NONE] = "; nothing is filtered, as asked",
+    };
     double min = job->spec->sparsenas.min_tau;
     if (!r->has_signal)
         snprintf(r->verdict, sizeof r->verdict,
@@ -186,7 +198,7 @@ static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
         snprintf(r->verdict, sizeof r->verdict,
                  "not trusted: tau %.2f [%.2f, %.2f] does not lie above %.2f",
                  r->tau, r->tau_lo, r->tau_hi, min);
-    else if (!r->used)
+    else if (q->tau_within_lo <= 0)
         snprintf(r->verdict, sizeof r->verdict,
                  "not trusted: within cost bands tau %.2f [%.2f, %.2f] does "
                  "not lie above 0",
@@ -194,13 +206,15 @@ static void say_verdict(const struct sn_job *job, const struct sn_quality *q,
     else
         snprintf(r->verdict, sizeof r->verdict,
                  "trusted: tau %.2f [%.2f, %.2f] lies above %.2f; "
-                 "architectures of one cost differ by %.2f points",
-                 r->tau, r->tau_lo, r->tau_hi, min, 100 * r->spread);
+                 "architectures of one cost differ by %.2f points%s",
+                 r->tau, r->tau_lo, r->tau_hi, min, 100 * r->spread,
+                 instead[job->spec->sparsenas.filter]);
 }
 
 static enum sn_err judge(struct sn_job *job, const struct fit_room *room,
                          uint32_t n, struct sn_predictor_report *r,
-                         struct sn_signal *signal, struct sn_error *err)
+                         struct sn_signal *signal, bool *ret_trusted,
+                         struct sn_error *err)
 {
     struct sn_quality q;
     enum sn_err rc =
@@ -221,8 +235,9 @@ static enum sn_err judge(struct sn_job *job, const struct fit_room *room,
     r->has_signal = signal->within.real;
     /* Cost alone raises tau, and the filter works inside bands: there the
      * order must be better than chance too. */
-    r->used = r->has_signal && q.tau_lo > job->spec->sparsenas.min_tau &&
-              q.tau_within_lo > 0;
+    *ret_trusted = r->has_signal && q.tau_lo > job->spec->sparsenas.min_tau &&
+                   q.tau_within_lo > 0;
+    r->used = *ret_trusted && job->spec->sparsenas.filter == SN_KEEP_PREDICTED;
     say_verdict(job, &q, r);
     return SN_OK;
 }
@@ -230,7 +245,7 @@ static enum sn_err judge(struct sn_job *job, const struct fit_room *room,
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                        const struct sn_measured *list, uint32_t n,
                        struct sn_predictor **ret, struct sn_signal *ret_signal,
-                       bool *ret_used, struct sn_error *err)
+                       bool *ret_trusted, struct sn_error *err)
 {
     const struct sn_callbacks *cb = job->run->callbacks;
     struct fit_room room = {0};
@@ -248,7 +263,7 @@ enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                           (uint64_t)job->spec->seed, &predictor, room.predicted,
                           err);
     if (rc == SN_OK)
-        rc = judge(job, &room, n, &report, ret_signal, err);
+        rc = judge(job, &room, n, &report, ret_signal, ret_trusted, err);
     if (rc != SN_OK) {
         sn_predictor_free(predictor);
         goto out;
@@ -265,7 +280,6 @@ enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
     sn_job_log(job, SN_LOG_INFO, "%s predictor: %s", sn_stage_names[stage],
                report.verdict);
     *ret = predictor;
-    *ret_used = report.used;
 out:
     fit_room_close(&room);
     return rc;
@@ -315,6 +329,7 @@ static void report_subspace(const struct sn_job *job)
             sub->band[i].scored, sub->band[i].kept};
     struct sn_subspace_report report = {
         .step = job->state.step,
+        .filter = (enum sn_keep)job->spec->sparsenas.filter,
         .scored = sub->scored,
         .size = sub->n,
         .space_size = count,
@@ -327,32 +342,54 @@ static void report_subspace(const struct sn_job *job)
     if (cb->subspace != NULL)
         cb->subspace(cb->arg, &report);
     sn_job_log(job, SN_LOG_INFO,
-               "the filter kept %u of %u scored architectures (of %.3g)",
-               sub->n, sub->scored, count);
+               "the%s filter kept %u of %u scored architectures (of %.3g)",
+               report.filter == SN_KEEP_RANDOM ? " random" : "", sub->n,
+               sub->scored, count);
+}
+
+void sn_job_filter_params(const struct sn_job *job,
+                          struct sn_filter_params *ret)
+{
+    const struct sn_job_state *s = &job->state;
+    *ret = (struct sn_filter_params){
+        .target = job->target,
+        .predictor = s->predictor,
+        .draws = SN_FILTER_DRAWS,
+        .bands = job->bands.n,
+        .within = s->subspace,
+        .veto = sn_job_veto(job),
+        .seed = (uint64_t)job->spec->seed,
+    };
+}
+
+/* Each round keeps less: half the number, or the share of the last round's. */
+static uint32_t size_of_round(const struct sn_job *job, int round)
+{
+    const struct sn_subspace *last = job->state.subspace;
+    uint32_t size = (uint32_t)job->spec->sparsenas.subspace_size;
+    for (int r = 0; r < round && size > 4; r++)
+        size /= 2;
+    return last != NULL && size > last->n ? last->n : size;
 }
 
 enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err)
 {
     struct sn_job_state *s = &job->state;
+    int32_t filter = job->spec->sparsenas.filter;
     int round = job->phases.phase[s->phase].round;
     struct sn_subspace *kept = NULL;
 
-    if (s->filter_trusted) {
-        uint32_t size = (uint32_t)job->spec->sparsenas.subspace_size;
-        for (int r = 0; r < round && size > 4; r++)
-            size /= 2; /* each round is smaller */
-        if (s->subspace != NULL && size >= s->subspace->n)
-            size = s->subspace->n;
-        struct sn_filter_params params = {
-            .target = job->target,
-            .predictor = s->predictor,
-            .size = size,
-            .draws = SN_FILTER_DRAWS,
-            .bands = job->bands.n,
-            .within = s->subspace,
-            .seed = (uint64_t)job->spec->seed,
-            .round = (uint64_t)round,
-        };
+    if (s->filter_trusted && filter == SN_KEEP_NONE) {
+        sn_job_log(job, SN_LOG_INFO,
+                   "nothing is filtered, as asked: the predictor chooses what "
+                   "is evaluated at the end");
+    } else if (s->filter_trusted) {
+        struct sn_filter_params params;
+        sn_job_filter_params(job, &params);
+        params.size = size_of_round(job, round);
+        params.fraction = job->spec->sparsenas.keep_fraction;
+        params.random = filter == SN_KEEP_RANDOM;
+        params.round = (uint64_t)round;
         enum sn_err rc = sn_subspace_filter(&params, &kept, err);
         if (rc != SN_OK)
             return rc;

@@ -106,7 +106,11 @@ static void objectives(void *arg, const struct sn_arch *arch,
                        double *ret_accuracy, double *ret_cost)
 {
     struct search *s = arg;
-    *ret_accuracy = believe(s, find_final(s->job, arch), arch);
+    const struct sn_veto veto = sn_job_veto(s->job);
+    /* under any other, so that no front holds it */
+    *ret_accuracy = sn_veto_holds(&veto, arch)
+                        ? -1
+                        : believe(s, find_final(s->job, arch), arch);
     *ret_cost = predicted_cost(s, s->evolving, arch);
 }
 
@@ -185,6 +189,7 @@ static void add_candidate(struct search *s, const struct sn_arch *arch)
 static void add_best_between(struct search *s, const struct target *t)
 {
     struct sn_job *job = s->job;
+    const struct sn_veto veto = sn_job_veto(job);
     for (int k = 0; k < SN_VERIFIED_A_TARGET; k++) {
         const struct sn_arch *best = NULL;
         double best_accuracy = -INFINITY;
@@ -195,7 +200,7 @@ static void add_best_between(struct search *s, const struct target *t)
                                : &job->state.final[i - s->n_front].arch;
             double cost = predicted_cost(s, t->cost, a);
             double accuracy = believe(s, find_final(job, a), a);
-            bool taken = false;
+            bool taken = sn_veto_holds(&veto, a);
             for (uint32_t j = 0; j < s->n; j++)
                 taken |= sn_arch_equal(&s->item[j].m.arch, a);
             if (!taken && cost > t->above && cost <= t->bound &&

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/run/filter.h"
 #include "engine/run/images.h"
 #include "engine/run/job.h"
 #include "engine/run/precision.h"
@@ -105,6 +106,7 @@ static enum sn_err job_open(struct sn_job *job, const struct sn_run *run,
         (struct sn_target){job->space, job->info.channels, job->info.classes};
     sn_bands_init(&job->bands, &job->target,
                   (uint32_t)job->spec->sparsenas.bands);
+    job->n_veto = sn_filter_vetoed(job->spec, job->space, job->veto);
     sn_strategy_phases(job->spec, &job->phases);
     enum sn_err rc = open_compute(job, err);
     if (rc == SN_OK)

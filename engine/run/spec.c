@@ -1,13 +1,13 @@
 /* The settings of a job as one table, and what makes a spec whole. */
 #include "engine/engine.h"
 
-#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/data/prefetch.h"
 #include "engine/run/budget.h"
+#include "engine/run/filter.h"
 #include "engine/run/precision.h"
 #include "engine/run/strategy.h"
 #include "engine/search/predictor.h"
@@ -38,6 +38,13 @@ const char *const sn_split_names[3] = {
 static const char *const strategies[] = {
     "sparsenas",    "ofa",  "compofa", "bignas", "alphanet",
     "attentivenas", "spos", "fairnas", NULL};
+const char *const sn_keep_names[] = {
+    [SN_KEEP_PREDICTED] = "predicted",
+    [SN_KEEP_RANDOM] = "random",
+    [SN_KEEP_NONE] = "none",
+    NULL,
+};
+
 static const char *const trainers[] = {"path", "sandwich", "teacher", NULL};
 static const char *const kernels[] = {"fixed", "elastic", NULL};
 static const char *const samplings[] = {"best_up", "worst_up", NULL};
@@ -164,11 +171,24 @@ static const struct sn_field fields[] = {
     {"/sparsenas/probe_calibration", SN_FIELD_INT,
      AT(sparsenas.probe_calibration), 8, 100000, 512, NULL, NULL, false,
      "training images that re-calibrate BN for a probe"},
+    {"/sparsenas/filter", SN_FIELD_ENUM, AT(sparsenas.filter), 0, 0,
+     SN_KEEP_PREDICTED, NULL, sn_keep_names, false,
+     "what is kept of each band: predicted, the best by the predictor; random, "
+     "as many at random, a control; none, training is not narrowed and the "
+     "predictor only chooses what is evaluated at the end"},
     {"/sparsenas/subspace_size", SN_FIELD_INT, AT(sparsenas.subspace_size), 0,
      1000000, 0, NULL, NULL, false,
-     "architectures that the filter keeps; 0: 7 x the coupled space"},
+     "architectures that the filter keeps; 0: 7 x the coupled space, or by "
+     "keep_fraction"},
+    {"/sparsenas/keep_fraction", SN_FIELD_DOUBLE, AT(sparsenas.keep_fraction),
+     0, 1, 0, NULL, NULL, false,
+     "share of each band of what was scored that the filter keeps; 0: by "
+     "subspace_size"},
     {"/sparsenas/bands", SN_FIELD_INT, AT(sparsenas.bands), 1, 64, 8, NULL,
      NULL, false, "cost bands, each with its own best"},
+    {"/sparsenas/veto", SN_FIELD_ARCHS, AT(sparsenas.veto), 0, SN_MAX_VETO, 0,
+     NULL, NULL, false,
+     "ids of architectures that are never probed, kept or answered"},
     {"/sparsenas/min_tau", SN_FIELD_DOUBLE, AT(sparsenas.min_tau), -1, 1, 0.3,
      NULL, NULL, false,
      "the filter is used when tau's 90% interval lies above it"},
@@ -270,6 +290,8 @@ void sn_spec_defaults(struct sn_spec *ret)
             ((struct sn_targets *)(void *)at)->automatic =
                 strcmp(f->initial_text, "auto") == 0;
             break;
+        case SN_FIELD_ARCHS: /* none */
+            break;
         }
     }
 }
@@ -350,34 +372,6 @@ static enum sn_err resolve_images(struct sn_spec *s,
     return SN_OK;
 }
 
-/* A sub-space by default is small beside what the filter scores. */
-static const double most_subspace = SN_FILTER_DRAWS / 10.0;
-
-static enum sn_err resolve_subspace(struct sn_spec *s,
-                                    const struct sn_space *space,
-                                    struct sn_error *err)
-{
-    double count = sn_space_count(space, SN_COUPLING_NONE);
-    if (s->sparsenas.subspace_size == 0) {
-        double size = 7 * sn_space_count(space, SN_COUPLING_COMPOFA);
-        if (size > count / 2)
-            size = floor(count / 2);
-        if (size > most_subspace) /* where the coupling leaves much free */
-            size = most_subspace;
-        s->sparsenas.subspace_size = (int32_t)(size < 2 ? 2 : size);
-    }
-    if (s->sparsenas.subspace_size > count)
-        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/subspace_size",
-                           "%d architectures are more than the %.0f of space "
-                           "%s",
-                           s->sparsenas.subspace_size, count, space->name);
-    if (s->sparsenas.subspace_size < 2)
-        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/subspace_size",
-                           "the largest and the smallest always stay: at least "
-                           "2");
-    return SN_OK;
-}
-
 /* Nothing is trained: a field of training alone that is not at its default
  * contradicts that. */
 static enum sn_err check_untrained(const struct sn_spec *s,
@@ -424,6 +418,13 @@ static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
                            "a warm-up of %g epochs leaves nothing of %g%s",
                            s->sparsenas.warmup_epochs, s->epochs,
                            b.teacher_steps > 0 ? " and the teacher's" : "");
+    uint64_t left = b.total_steps - b.teacher_steps - b.warmup_steps;
+    if (s->strategy == SN_STRATEGY_SPARSENAS &&
+        left < (uint64_t)s->sparsenas.rounds)
+        return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/rounds",
+                           "the warm-up leaves %llu steps, less than one for "
+                           "each of %d rounds",
+                           (unsigned long long)left, s->sparsenas.rounds);
     return SN_OK;
 }
 
@@ -433,7 +434,7 @@ static enum sn_err check_counts(const struct sn_spec *s,
                                 const struct sn_space *space,
                                 struct sn_error *err)
 {
-    double count = sn_space_count(space, SN_COUPLING_NONE);
+    double count = sn_filter_open_count(s, space);
     const struct {
         const char *pointer;
         int32_t n;
@@ -443,7 +444,7 @@ static enum sn_err check_counts(const struct sn_spec *s,
         if (list[i].n < SN_PREDICTOR_MIN || list[i].n > count)
             return sn_error_at(err, SN_ERR_RANGE, list[i].pointer,
                                "%d architectures: a predictor takes at least "
-                               "%d, and the space has %.0f",
+                               "%d, and there are %.0f to measure",
                                list[i].n, (int)SN_PREDICTOR_MIN, count);
     return SN_OK;
 }
@@ -481,7 +482,7 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
         (rc = sn_strategy_check(&s, space, err)) != SN_OK ||
         (rc = resolve_pixels(&s, data, err)) != SN_OK ||
         (rc = resolve_images(&s, data, err)) != SN_OK ||
-        (rc = resolve_subspace(&s, space, err)) != SN_OK ||
+        (rc = sn_filter_resolve(&s, space, err)) != SN_OK ||
         (rc = resolve_epochs(&s, err)) != SN_OK)
         return rc;
     sn_budget_resolve_counts(&s, space, data);

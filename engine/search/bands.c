@@ -21,6 +21,14 @@ double sn_target_macs(const struct sn_target *target,
     return cost.macs;
 }
 
+bool sn_veto_holds(const struct sn_veto *veto, const struct sn_arch *arch)
+{
+    for (uint32_t i = 0; i < veto->n; i++)
+        if (sn_arch_equal(&veto->arch[i], arch))
+            return true;
+    return false;
+}
+
 void sn_bands_init(struct sn_bands *bands, const struct sn_target *target,
                    uint32_t n)
 {
@@ -132,7 +140,7 @@ enum sn_err sn_probes_draw(const struct sn_probe_params *params,
     /* enough for the rarest band to be met as often as it is needed */
     uint32_t want = 64 * params->n + 4096;
     enum sn_err rc = sn_pool_init(
-        &pool, &params->target, params->within, want,
+        &pool, &params->target, params->within, &params->veto, want,
         sn_rng_make(params->seed, SN_STREAM_PROBE, params->round), err);
     if (rc != SN_OK)
         return rc;

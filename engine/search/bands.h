@@ -24,6 +24,13 @@ struct sn_target {
     int in_channels, classes;
 };
 
+/* Architectures that are never drawn; borrowed. */
+struct sn_veto {
+    const struct sn_arch *arch;
+    uint32_t n;
+};
+bool sn_veto_holds(const struct sn_veto *veto, const struct sn_arch *arch);
+
 struct sn_bands {
     uint32_t n;    /* 1..SN_MAX_BANDS */
     double lo, hi; /* MACs of the space's ends */
@@ -45,6 +52,7 @@ struct sn_probe_params {
     uint32_t n;                       /* how many, >= 2 */
     uint32_t bands;                   /* 1..SN_MAX_BANDS */
     const struct sn_subspace *within; /* NULL: the whole space; borrowed */
+    struct sn_veto veto;
     uint64_t seed, round;
 };
 /* Draws n distinct architectures, as many from each band as far as the band

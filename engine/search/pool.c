@@ -9,10 +9,19 @@
 /* How many draws may be spent for each that is wanted. */
 enum { MAX_TRIES = 20 };
 
-static void put(struct sn_pool *pool, struct sn_archset *seen, uint32_t room,
-                const struct sn_arch *arch)
+/* What a pool is filled from. */
+struct source {
+    const struct sn_space *space;
+    const struct sn_subspace *within;
+    const struct sn_veto *veto;
+    uint32_t room;
+};
+
+static void put(struct sn_pool *pool, struct sn_archset *seen,
+                const struct source *from, const struct sn_arch *arch)
 {
-    if (pool->n < room && sn_archset_add(seen, arch))
+    if (pool->n < from->room && !sn_veto_holds(from->veto, arch) &&
+        sn_archset_add(seen, arch))
         pool->n++;
 }
 
@@ -29,42 +38,42 @@ static void shuffle(struct sn_pool *pool, struct sn_rng *rng)
 
 /* Into `seen`; false when the order is not random yet. */
 static bool collect(struct sn_pool *pool, struct sn_archset *seen,
-                    const struct sn_space *space,
-                    const struct sn_subspace *within, uint32_t room,
-                    struct sn_rng *rng)
+                    const struct source *from, struct sn_rng *rng)
 {
     struct sn_arch arch;
-    sn_arch_largest(space, &arch);
-    put(pool, seen, room, &arch);
-    sn_arch_smallest(space, &arch);
-    put(pool, seen, room, &arch);
+    sn_arch_largest(from->space, &arch);
+    put(pool, seen, from, &arch);
+    sn_arch_smallest(from->space, &arch);
+    put(pool, seen, from, &arch);
     pool->ends = pool->n;
-    if (within != NULL) {
-        for (uint32_t i = 0; i < within->n; i++)
-            put(pool, seen, room, &within->arch[i]);
+    if (from->within != NULL) {
+        for (uint32_t i = 0; i < from->within->n; i++)
+            put(pool, seen, from, &from->within->arch[i]);
         return false;
     }
-    double count = sn_space_count(space, SN_COUPLING_NONE);
-    if (count <= room) {
+    double count = sn_space_count(from->space, SN_COUPLING_NONE);
+    if (count <= from->room) {
         for (uint32_t i = 0; i < (uint32_t)count; i++) {
-            sn_arch_at(space, i, &arch);
-            put(pool, seen, room, &arch);
+            sn_arch_at(from->space, i, &arch);
+            put(pool, seen, from, &arch);
         }
         return false;
     }
-    uint64_t tries = (uint64_t)MAX_TRIES * room;
-    while (pool->n < room && tries-- > 0) {
-        sn_arch_sample_tilted(space, rng, &arch);
-        put(pool, seen, room, &arch);
+    uint64_t tries = (uint64_t)MAX_TRIES * from->room;
+    while (pool->n < from->room && tries-- > 0) {
+        sn_arch_sample_tilted(from->space, rng, &arch);
+        put(pool, seen, from, &arch);
     }
     return true;
 }
 
 enum sn_err sn_pool_init(struct sn_pool *pool, const struct sn_target *target,
-                         const struct sn_subspace *within, uint32_t want,
+                         const struct sn_subspace *within,
+                         const struct sn_veto *veto, uint32_t want,
                          struct sn_rng rng, struct sn_error *err)
 {
     uint32_t room = within != NULL ? within->n + 2 : want;
+    struct source from = {target->space, within, veto, room};
     struct sn_archset *seen = NULL;
     memset(pool, 0, sizeof *pool);
     enum sn_err rc = sn_archset_new(room, &seen, err);
@@ -77,7 +86,7 @@ enum sn_err sn_pool_init(struct sn_pool *pool, const struct sn_target *target,
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for %u candidates",
                             room);
     }
-    bool random = collect(pool, seen, target->space, within, room, &rng);
+    bool random = collect(pool, seen, &from, &rng);
     pool->arch = sn_archset_take(seen);
     if (!random)
         shuffle(pool, &rng);

@@ -1,5 +1,6 @@
 #include "engine/search/subspace.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,23 +165,24 @@ void sn_subspace_nearest(const struct sn_subspace *sub,
 /* ---- filtering ---- */
 
 struct candidate {
-    uint32_t index, band; /* in the pool */
+    uint32_t band;
     bool end;
+    double key; /* what it is kept by: its score, or chance */
     double score;
     const struct sn_arch *arch;
 };
 
-/* Band by band, ends first, then by falling score; ties by architecture, so
- * that the order in which the pool was drawn plays no part. */
-static int by_band_and_score(const void *x, const void *y)
+/* Band by band, ends first, then by falling key; ties by architecture, so that
+ * the order in which the pool was drawn plays no part. */
+static int by_band_and_key(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
     if (a->band != b->band)
         return a->band < b->band ? -1 : 1;
     if (a->end != b->end)
         return a->end ? -1 : 1;
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
+    if (a->key != b->key)
+        return a->key > b->key ? -1 : 1;
     return sn_arch_compare(a->arch, b->arch);
 }
 
@@ -208,34 +210,63 @@ static uint32_t keep(const struct candidate *c, uint32_t n,
                      struct sn_subspace_band *band, struct member *ret)
 {
     uint32_t kept = 0, in_band = 0;
+    bool any[SN_MAX_BANDS] = {false};
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0 && c[i].band != c[i - 1].band)
             in_band = 0;
         if (in_band++ >= band[c[i].band].kept)
             continue;
         ret[kept++] = (struct member){*c[i].arch, c[i].score};
-        if (!c[i].end)
-            band[c[i].band].threshold = c[i].score;
+        if (c[i].end)
+            continue;
+        double *threshold = &band[c[i].band].threshold;
+        if (!any[c[i].band] || c[i].score < *threshold)
+            *threshold = c[i].score;
+        any[c[i].band] = true;
     }
     return kept;
 }
 
 /* How many each band may keep: half of what was scored, so that thin bands are
  * filtered too; only when that is not enough, all. */
-static void plan_bands(const struct candidate *c, uint32_t n, uint32_t size,
-                       uint32_t n_bands, struct sn_subspace_band *band)
+static void plan_size(uint32_t size, uint32_t n_bands, const uint32_t *all,
+                      uint32_t *kept)
+{
+    uint32_t half[SN_MAX_BANDS] = {0}, ends = 0;
+    for (uint32_t b = 0; b < n_bands; b++) {
+        half[b] = (all[b] + 1) / 2;
+        ends += kept[b];
+    }
+    uint32_t left = share_out(size - ends, n_bands, half, kept);
+    share_out(left, n_bands, all, kept);
+}
+
+static void plan_fraction(double fraction, uint32_t n_bands,
+                          const uint32_t *all, uint32_t *kept)
+{
+    for (uint32_t b = 0; b < n_bands; b++) {
+        uint32_t share = (uint32_t)llround(fraction * all[b]);
+        if (share == 0 && all[b] > 0)
+            share = 1;
+        if (share > kept[b])
+            kept[b] = share;
+    }
+}
+
+/* How many each band keeps. */
+static void plan_bands(const struct sn_filter_params *params,
+                       const struct candidate *c, uint32_t n, uint32_t n_bands,
+                       struct sn_subspace_band *band)
 {
     uint32_t kept[SN_MAX_BANDS] = {0}, all[SN_MAX_BANDS] = {0};
-    uint32_t half[SN_MAX_BANDS] = {0}, ends = 0;
     for (uint32_t i = 0; i < n; i++) {
         all[c[i].band]++;
         kept[c[i].band] += c[i].end;
-        ends += c[i].end;
     }
-    for (uint32_t b = 0; b < n_bands; b++)
-        half[b] = (all[b] + 1) / 2;
-    uint32_t left = share_out(size - ends, n_bands, half, kept);
-    share_out(left, n_bands, all, kept);
+    if (params->size > 0)
+        plan_size(params->size, n_bands, all, kept);
+    else
+        plan_fraction(params->fraction, n_bands, all, kept);
     for (uint32_t b = 0; b < n_bands; b++) {
         band[b].scored = all[b];
         band[b].kept = kept[b];
@@ -245,7 +276,9 @@ static void plan_bands(const struct candidate *c, uint32_t n, uint32_t size,
 static enum sn_err check_params(const struct sn_filter_params *params,
                                 struct sn_error *err)
 {
-    if (params->size < 2)
+    bool by_fraction =
+        params->size == 0 && params->fraction > 0 && params->fraction <= 1;
+    if (params->size < 2 && !by_fraction)
         return sn_error_set(err, SN_ERR_RANGE,
                             "a sub-space has at least 2 architectures, not %u",
                             params->size);
@@ -264,15 +297,18 @@ static void score_pool(const struct sn_filter_params *params,
                        const struct sn_pool *pool, const struct sn_bands *bands,
                        struct candidate *ret)
 {
-    for (uint32_t i = 0; i < pool->n; i++)
+    for (uint32_t i = 0; i < pool->n; i++) {
+        double score = sn_predictor_score(params->predictor, &pool->arch[i]);
         ret[i] = (struct candidate){
-            .index = i,
             .band = sn_bands_index(bands, pool->macs[i]),
             .end = i < pool->ends,
-            .score = sn_predictor_score(params->predictor, &pool->arch[i]),
+            /* the pool is in random order */
+            .key = params->random ? -(double)i : score,
+            .score = score,
             .arch = &pool->arch[i],
         };
-    qsort(ret, pool->n, sizeof *ret, by_band_and_score);
+    }
+    qsort(ret, pool->n, sizeof *ret, by_band_and_key);
 }
 
 enum sn_err sn_subspace_filter(const struct sn_filter_params *params,
@@ -287,12 +323,12 @@ enum sn_err sn_subspace_filter(const struct sn_filter_params *params,
         return rc;
     sn_bands_init(&bands, &params->target, params->bands);
     rc = sn_pool_init(
-        &pool, &params->target, params->within, params->draws,
+        &pool, &params->target, params->within, &params->veto, params->draws,
         sn_rng_make(params->seed, SN_STREAM_FILTER, params->round), err);
     if (rc != SN_OK)
         return rc;
     struct candidate *c = malloc((pool.n + 1) * sizeof *c);
-    struct member *member = malloc(params->size * sizeof *member);
+    struct member *member = malloc((pool.n + 1) * sizeof *member);
     if (c == NULL || member == NULL) {
         rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for %u candidates",
                           pool.n);
@@ -306,7 +342,7 @@ enum sn_err sn_subspace_filter(const struct sn_filter_params *params,
         goto done;
     }
     score_pool(params, &pool, &bands, c);
-    plan_bands(c, pool.n, params->size, bands.n, band);
+    plan_bands(params, c, pool.n, bands.n, band);
     rc = make(member, keep(c, pool.n, band, member), &sub, err);
     if (rc != SN_OK)
         goto done;

@@ -8,6 +8,9 @@
  *         | _:. ..::  : .. .  : .     as the band has them; the space's
  *         +--band 0--band 1--band 2-> MACs   largest and smallest always
  *
+ * By a share instead of a number, each band keeps that share of what it has. A
+ * random filter keeps as many of each band as that, whatever their scores.
+ *
  * Read-only once made, and thread-safe after that.
  */
 #ifndef SN_SUBSPACE_H
@@ -35,7 +38,10 @@ struct sn_subspace {
 struct sn_filter_params {
     struct sn_target target;
     const struct sn_predictor *predictor; /* borrowed */
-    uint32_t size;                        /* members wanted, exactly; >= 2 */
+    uint32_t size;   /* members wanted, exactly; >= 2. 0: by fraction */
+    double fraction; /* of each band, at least one architecture */
+    bool random;     /* keeps any, not the best */
+    struct sn_veto veto;
     uint32_t draws; /* sample to score; the whole space when it is no larger */
     uint32_t bands; /* 1..SN_MAX_BANDS */
     const struct sn_subspace *within; /* filter an earlier result further, or

@@ -30,12 +30,15 @@ static void draw_path(const struct sn_sampler *s, struct sn_rng *rng,
 
 /* ---- candidates of one band ---- */
 
-/* Bands compare architectures of one task, so channels and classes are any. */
+/* Bands compare architectures of one task, so channels and classes are any; and
+ * of one step, which has one resolution, so that is any too, but the same. */
 static double log_macs(const struct sn_sampler *s, const struct sn_arch *arch)
 {
+    struct sn_arch at = *arch;
     struct sn_plan plan;
     struct sn_cost cost;
-    sn_plan_make(s->space, arch, 3, 10, &plan);
+    at.resolution = s->space->resolution;
+    sn_plan_make(s->space, &at, 3, 10, &plan);
     sn_plan_cost(&plan, &cost);
     return log(cost.macs);
 }

@@ -306,9 +306,11 @@ static void load_shard(struct sn_trainer *t, uint32_t s, int worker)
                        shard->images, shard->labels, &shard->error);
 }
 
+/* The space's largest: the sampler's may be the largest of a sub-space. */
 static void bind_teacher(struct sn_trainer *t)
 {
-    struct sn_arch largest = t->now.sampler->largest;
+    struct sn_arch largest;
+    sn_arch_largest(t->now.sampler->space, &largest);
     largest.resolution = (uint16_t)t->images.resolution;
     sn_subnet_bind(t->teacher_sub, t->teacher_weights, &largest);
 }

@@ -46,6 +46,11 @@ static void change_field(const struct sn_field *f, struct sn_spec *spec)
         *(struct sn_targets *)(void *)at =
             (struct sn_targets){.n = 3, .bound = {10, 100.0 / 3, 200}};
         break;
+    case SN_FIELD_ARCHS:
+        spec->sparsenas.veto.n = 2;
+        strcpy(spec->sparsenas.veto.id[0], "r28.k3-3-3-3-3.e2-2-2-2-3");
+        strcpy(spec->sparsenas.veto.id[1], "r28.k5-3-3-3-3.e2-2-2-2-3");
+        break;
     }
 }
 
@@ -122,6 +127,11 @@ static const struct {
      "/search/latency_ms/1"},
     {"{\"dataset\":\"d\",\"search\":{\"latency_ms\":[1,2,3,4,5,6,7,8,9]}}",
      "/search/latency_ms"},
+    {"{\"dataset\":\"d\",\"sparsenas\":{\"veto\":\"r28\"}}", "/sparsenas/veto"},
+    {"{\"dataset\":\"d\",\"sparsenas\":{\"veto\":[\"r28\",\"\"]}}",
+     "/sparsenas/veto/1"},
+    {"{\"dataset\":\"d\",\"sparsenas\":{\"filter\":\"best\"}}",
+     "/sparsenas/filter"},
     {"{\"dataset\":\"d\",\"labels\":[]}", "/labels"},
     {"{\"dataset\":\"d\",\"labels\":{\"a/b\":1}}", "/labels/a~1b"},
     {"{\"dataset\":\"d\",\"labels\":{\"\":\"x\"}}", "/labels/"},

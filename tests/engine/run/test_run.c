@@ -48,6 +48,10 @@ struct job {
     int n_early, n_final, n_verify, n_predictor, n_subspace, n_front, n_series,
         n_checkpoint, n_answer, n_log;
     struct sn_evaluation final[MAX_FINAL];
+    struct sn_evaluation early; /* the last */
+    struct sn_subspace_report subspace;
+    char verdict[256];
+    bool used;
     double fraction;
 };
 
@@ -98,6 +102,8 @@ static void on_evaluation(void *arg, const struct sn_evaluation *e)
         atomic_store(&j->stop, 1);
     if (e->stage == SN_STAGE_VERIFY)
         j->n_verify++;
+    if (e->stage == SN_STAGE_EARLY)
+        j->early = *e;
     if (e->stage != SN_STAGE_FINAL)
         return;
     keep_final(j, e);
@@ -109,6 +115,10 @@ static void on_predictor(void *arg, const struct sn_predictor_report *r)
 {
     struct job *j = arg;
     assert_true(r->n >= 10 && r->verdict[0] != '\0');
+    if (r->stage == SN_STAGE_EARLY) {
+        snprintf(j->verdict, sizeof j->verdict, "%s", r->verdict);
+        j->used = r->used;
+    }
     j->n_predictor++;
 }
 
@@ -116,6 +126,7 @@ static void on_subspace(void *arg, const struct sn_subspace_report *r)
 {
     struct job *j = arg;
     assert_true(r->size >= 2);
+    j->subspace = *r; /* but for what it borrows */
     j->n_subspace++;
 }
 
@@ -449,6 +460,47 @@ static void damage_is_refused(void **state)
     job_close(&j);
 }
 
+/* Jobs that differ in their filter alone do the same up to it, and then train
+ * in a sub-space, in another, in the whole space. */
+static void filters_are_controls(void **state)
+{
+    struct job j[3];
+    for (int k = 0; k < 3; k++) {
+        job_init(&j[k], SN_STRATEGY_SPARSENAS, 1);
+        struct sn_spec *s = &j[k].spec;
+        s->sparsenas.bands = 1; /* cost alone is signal enough */
+        s->sparsenas.probes = 60;
+        s->sparsenas.probe_images = 56;
+        s->search.images = 10;
+        s->sparsenas.filter = k;
+        if (k != SN_KEEP_NONE) {
+            s->sparsenas.subspace_size = 0;
+            s->sparsenas.keep_fraction = 0.01;
+        }
+        run_to_end(&j[k], false);
+        bool trusted = strncmp(j[k].verdict, "trusted", 7) == 0;
+        assert_string_equal(j[k].early.arch, j[0].early.arch);
+        assert_int_equal(j[k].early.correct, j[0].early.correct);
+        assert_int_equal(j[k].used, trusted && k == SN_KEEP_PREDICTED);
+        assert_int_equal(j[k].n_subspace, trusted && k != SN_KEEP_NONE);
+        for (int i = 0; i < k && trusted; i++)
+            assert_string_not_equal(j[k].xxh3, j[i].xxh3);
+        job_close(&j[k]);
+    }
+    if (j[0].n_subspace == 0)
+        return; /* rounding of another CPU left no signal */
+    assert_int_equal(j[SN_KEEP_PREDICTED].subspace.size, 1000);
+    assert_int_equal(j[SN_KEEP_RANDOM].subspace.size, 1000);
+    assert_int_equal(j[SN_KEEP_RANDOM].subspace.filter, SN_KEEP_RANDOM);
+    /* the predictor's own choices */
+    double best[3] = {0};
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < j[k].n_final; i++)
+            best[k] = fmax(best[k], j[k].final[i].predicted);
+    assert_true(best[SN_KEEP_NONE] >= best[SN_KEEP_PREDICTED]);
+    assert_true(best[SN_KEEP_PREDICTED] > best[SN_KEEP_RANDOM]);
+}
+
 /* ---- weights that are there ---- */
 
 static char kept[128]; /* what the unbroken job left */
@@ -571,6 +623,7 @@ int main(void)
         cmocka_unit_test(ofa_resumes_too),
         cmocka_unit_test(every_strategy_ends),
         cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(filters_are_controls),
         cmocka_unit_test(supernet_is_searched),
         cmocka_unit_test(supernet_is_needed),
         cmocka_unit_test(models_come_out),

@@ -171,6 +171,91 @@ static void unknown_device(struct sn_spec *s, struct sn_dataset_info *d)
     snprintf(s->search.device, sizeof s->search.device, "phone");
 }
 
+static void subspace_over_the_sample(struct sn_spec *s,
+                                     struct sn_dataset_info *d)
+{
+    s->sparsenas.subspace_size = 100001;
+}
+
+static void size_and_fraction(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.subspace_size = 100;
+    s->sparsenas.keep_fraction = 0.1;
+}
+
+static void fraction_of_no_filter(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.filter = SN_KEEP_NONE;
+    s->sparsenas.keep_fraction = 0.1;
+}
+
+static void random_without_training(struct sn_spec *s,
+                                    struct sn_dataset_info *d)
+{
+    s->sparsenas.filter = SN_KEEP_RANDOM;
+    snprintf(s->supernet, sizeof s->supernet, "weights");
+}
+
+static void rounds_without_steps(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->epochs = 1; /* 12 steps, half of them the warm-up's */
+    s->train.batch_size = 4096;
+    s->sparsenas.rounds = 7;
+}
+
+static void veto_at(struct sn_spec *s, int i,
+                    void (*pick)(const struct sn_space *, struct sn_arch *))
+{
+    const struct sn_space *space = sn_space_find("mbv3-tiny");
+    struct sn_arch arch;
+    pick(space, &arch);
+    sn_arch_encode(space, &arch, s->sparsenas.veto.id[i]);
+    s->sparsenas.veto.n = i + 1;
+}
+
+static void any_arch(const struct sn_space *space, struct sn_arch *ret)
+{
+    sn_arch_at(space, 12345, ret);
+}
+
+static void veto_of_the_largest(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    veto_at(s, 0, any_arch);
+    veto_at(s, 1, sn_arch_largest);
+}
+
+static void veto_of_the_smallest(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    veto_at(s, 0, sn_arch_smallest);
+}
+
+static void veto_twice(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    veto_at(s, 0, any_arch);
+    veto_at(s, 1, any_arch);
+}
+
+static void veto_of_another_space(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->sparsenas.veto.id[0], SN_ARCH_ID_MAX, "r224.k3.e3");
+    s->sparsenas.veto.n = 1;
+}
+
+/* A share is kept in place of a number: none is filled in. */
+static void a_share_replaces_the_size(void **state)
+{
+    struct sn_spec s, again;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    s.sparsenas.keep_fraction = 0.05;
+    veto_at(&s, 0, any_arch);
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(s.sparsenas.subspace_size, 0);
+    again = s;
+    assert_int_equal(sn_spec_resolve(&again, &fashion, &err), SN_OK);
+    assert_memory_equal(&again, &s, sizeof s);
+}
+
 static void each_refusal_names_its_field(void **state)
 {
     const struct {
@@ -190,6 +275,15 @@ static void each_refusal_names_its_field(void **state)
         {too_few_steps, "/epochs", SN_ERR_RANGE},
         {too_few_probes, "/sparsenas/probes", SN_ERR_RANGE},
         {too_few_evaluations, "/search/evaluations", SN_ERR_RANGE},
+        {subspace_over_the_sample, "/sparsenas/subspace_size", SN_ERR_RANGE},
+        {size_and_fraction, "/sparsenas/keep_fraction", SN_ERR_INVALID},
+        {fraction_of_no_filter, "/sparsenas/keep_fraction", SN_ERR_INVALID},
+        {random_without_training, "/sparsenas/filter", SN_ERR_INVALID},
+        {rounds_without_steps, "/sparsenas/rounds", SN_ERR_RANGE},
+        {veto_of_the_largest, "/sparsenas/veto/1", SN_ERR_INVALID},
+        {veto_of_the_smallest, "/sparsenas/veto/0", SN_ERR_INVALID},
+        {veto_twice, "/sparsenas/veto/1", SN_ERR_INVALID},
+        {veto_of_another_space, "/sparsenas/veto/0", SN_ERR_INVALID},
         {unknown_device, "/search/device", SN_ERR_NOTFOUND},
     };
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
@@ -244,6 +338,7 @@ int main(void)
         cmocka_unit_test(defaults_resolve),
         cmocka_unit_test(short_jobs_warm_up_long_enough),
         cmocka_unit_test(small_sets_shrink_what_needs_images),
+        cmocka_unit_test(a_share_replaces_the_size),
         cmocka_unit_test(each_refusal_names_its_field),
         cmocka_unit_test(precision_is_resolved),
         cmocka_unit_test(bf16_takes_the_cpu),

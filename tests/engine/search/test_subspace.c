@@ -262,6 +262,118 @@ static void test_sizes_are_exact(void **state)
     sn_predictor_free(p);
 }
 
+/* By a share: of each band that share to the nearest, one at least. */
+static void test_fractions(void **state)
+{
+    struct sn_space space = small_space();
+    struct sn_predictor *p = any_predictor(&space);
+    struct sn_filter_params f = {
+        .target = {&space, 1, 10}, .predictor = p, .draws = DRAWS, .bands = 6};
+    static const double fractions[] = {0.0001, 0.1, 0.33, 1};
+    struct sn_error err;
+    struct sn_subspace *sub = NULL;
+    for (size_t i = 0; i < sizeof fractions / sizeof fractions[0]; i++) {
+        f.fraction = fractions[i];
+        uint32_t sum = 0;
+        assert_int_equal(sn_subspace_filter(&f, &sub, NULL), SN_OK);
+        for (uint32_t b = 0; b < sub->n_bands; b++) {
+            double want = fmax(1, round(fractions[i] * sub->band[b].scored));
+            assert_true(sub->band[b].scored > 0);
+            assert_true(sub->band[b].kept == want);
+            sum += sub->band[b].kept;
+        }
+        assert_int_equal(sub->n, sum);
+        assert_is_sorted_and_holds_ends(sub, &space);
+        sn_subspace_free(sub);
+        sub = NULL;
+    }
+    f.fraction = 1.1;
+    assert_int_equal(sn_subspace_filter(&f, &sub, &err), SN_ERR_RANGE);
+    sn_predictor_free(p);
+}
+
+static double mean_score(const struct sn_subspace *sub)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < sub->n; i++)
+        sum += sub->score[i];
+    return sum / sub->n;
+}
+
+/* A random filter has the bands of the one by score, but not its members, and
+ * scores like the whole pool's. */
+static void test_random_filter(void **state)
+{
+    struct sn_target target = tiny();
+    struct sn_predictor *p = any_predictor(target.space);
+    struct sn_filter_params f = {.target = target,
+                                 .predictor = p,
+                                 .size = 400,
+                                 .draws = 5000,
+                                 .bands = BANDS,
+                                 .seed = 2};
+    struct sn_subspace *best, *any, *other, *all;
+    assert_int_equal(sn_subspace_filter(&f, &best, NULL), SN_OK);
+    f.random = true;
+    assert_int_equal(sn_subspace_filter(&f, &any, NULL), SN_OK);
+    f.seed = 3;
+    assert_int_equal(sn_subspace_filter(&f, &other, NULL), SN_OK);
+    f.random = false;
+    f.size = 5000;
+    assert_int_equal(sn_subspace_filter(&f, &all, NULL), SN_OK);
+    assert_int_equal(any->n, 400);
+    assert_is_sorted_and_holds_ends(any, target.space);
+    for (int b = 0; b < BANDS; b++)
+        assert_int_equal(any->band[b].kept, best->band[b].kept);
+    unsigned both = 0, shared = 0;
+    for (uint32_t i = 0; i < any->n; i++) {
+        both += sn_subspace_holds(best, &any->arch[i]);
+        shared += sn_subspace_holds(other, &any->arch[i]);
+        assert_true(any->score[i] == sn_predictor_score(p, &any->arch[i]));
+    }
+    assert_true(both < 100 && shared < 100); /* of 400, 8% by chance */
+    double gain = mean_score(best) - mean_score(all);
+    assert_true(fabs(mean_score(any) - mean_score(all)) < 0.2 * gain);
+    sn_subspace_free(best);
+    sn_subspace_free(any);
+    sn_subspace_free(other);
+    sn_subspace_free(all);
+    sn_predictor_free(p);
+}
+
+/* The best of all, vetoed, is neither probed nor kept; the rest moves up. */
+static void test_veto(void **state)
+{
+    struct sn_space space = small_space();
+    struct sn_predictor *p = any_predictor(&space);
+    struct sn_filter_params f = {.target = {&space, 1, 10},
+                                 .predictor = p,
+                                 .size = 300,
+                                 .draws = DRAWS,
+                                 .bands = 4};
+    struct sn_subspace *sub;
+    struct sn_arch veto[2], *probe = calloc(1762, sizeof *probe);
+    assert_non_null(probe);
+    assert_int_equal(sn_subspace_filter(&f, &sub, NULL), SN_OK);
+    veto[0] = sub->arch[5];
+    veto[1] = sub->arch[200];
+    f.veto = (struct sn_veto){veto, 2};
+    sn_subspace_free(sub);
+    assert_int_equal(sn_subspace_filter(&f, &sub, NULL), SN_OK);
+    assert_int_equal(sub->n, 300);
+    assert_int_equal(sub->scored, 1762);
+    for (int i = 0; i < 2; i++)
+        assert_false(sn_subspace_holds(sub, &veto[i]));
+    sn_subspace_free(sub);
+    struct sn_probe_params q = {
+        .target = f.target, .n = 1762, .bands = 4, .veto = f.veto};
+    assert_int_equal(sn_probes_draw(&q, probe, NULL), SN_OK);
+    for (int i = 0; i < 1762; i++)
+        assert_false(sn_veto_holds(&f.veto, &probe[i]));
+    free(probe);
+    sn_predictor_free(p);
+}
+
 static bool same(const struct sn_subspace *a, const struct sn_subspace *b)
 {
     return a->n == b->n &&
@@ -394,6 +506,9 @@ int main(void)
         cmocka_unit_test(test_filter_of_a_large_space),
         cmocka_unit_test(test_filter_of_a_whole_space),
         cmocka_unit_test(test_sizes_are_exact),
+        cmocka_unit_test(test_fractions),
+        cmocka_unit_test(test_random_filter),
+        cmocka_unit_test(test_veto),
         cmocka_unit_test(test_deterministic_and_storable),
         cmocka_unit_test(test_within_an_earlier_one),
         cmocka_unit_test(test_the_coupled_one),
