@@ -1,5 +1,5 @@
 // Strategies against each other on one engine, with the same data and seeds:
-//   make bench-strategies BENCH_ARGS='[--quick] [--dataset NAME | --data FOLDER] [--space NAME]
+//   make bench-strategies BENCH_ARGS='[--quick] [--dataset NAME | --data FOLDER [--format F]] [--space NAME]
 //     [--epochs E] [--budgets 1,1/2,1/3,1/5] [--seeds 1,2] [--arms ofa,compofa,bignas,sparsenas]
 //     [--controls] [--control-budgets 1/3] [--evaluations N] [--set JSON] [--arm-set ARM=JSON] [--keep FOLDER]'
 //
@@ -40,7 +40,7 @@ import { MARGIN, costOf, curve, differences, hypervolume, interval, mean, qualit
 import { groupsOf, markdown, svg } from './strategies/report.mjs';
 import { Runs, hashOfFile } from './strategies/runs.mjs';
 
-const { Daemon, makeFolder, program } = await import('../blackbox/harness.mjs');
+const { Daemon, makeFolder, program, sleep } = await import('../blackbox/harness.mjs');
 
 /** Under 15 minutes on two cores. */
 const QUICK = { dataset: 'fashion-mnist', space: 'mbv3-tiny', epochs: '4', budgets: '1,1/2,1/3', seeds: '1', evaluations: '24',
@@ -52,7 +52,7 @@ const { values: given } = parseArgs({
   args: process.argv.slice(2).flatMap((a) => a.split(/\s(?=--)/)),
   options: {
     quick: { type: 'boolean' }, dataset: { type: 'string' }, data: { type: 'string' }, space: { type: 'string' }, epochs: { type: 'string' },
-    budgets: { type: 'string' }, seeds: { type: 'string' }, arms: { type: 'string' }, controls: { type: 'boolean' }, 'control-budgets': { type: 'string' },
+    format: { type: 'string' }, budgets: { type: 'string' }, seeds: { type: 'string' }, arms: { type: 'string' }, controls: { type: 'boolean' }, 'control-budgets': { type: 'string' },
     evaluations: { type: 'string' }, set: { type: 'string' }, 'arm-set': { type: 'string', multiple: true }, keep: { type: 'string' },
   },
 });
@@ -92,8 +92,10 @@ function specOf(arm) {
 async function register(daemon) {
   if (!options.data) return;
   options.dataset = 'benchmark';
-  const reply = await daemon.post('/datasets', { name: 'benchmark', path: resolve(options.data) });
+  const reply = await daemon.post('/datasets', { name: 'benchmark', path: resolve(options.data), format: options.format ?? 'folder' });
   if (!reply.ok) throw new Error(`the images are refused: ${await reply.text()}`);
+  for (let set; (set = await daemon.get('/datasets/benchmark')).state !== 'ready'; await sleep(500))
+    if (set.state === 'failed') throw new Error(`the images are refused: ${set.problem}`);
 }
 
 /** Every run with its spec, `ofa` in full first: the signal is read off it.
