@@ -144,10 +144,10 @@ struct sn_set *sn_set_new(const char *name, const char *path,
         .format = format,
         .state = SN_DATASET_READING,
         .problem = set->problem,
-        .options = sn_dataset_options_default(),
     };
     if (sn_dataset_format_find(format, &found, NULL) == SN_OK)
         set->view.images = found->images;
+    set->view.options = sn_dataset_options_default(set->view.images);
     return set;
 }
 

@@ -10,6 +10,7 @@
 
 #include "daemon/dataset_store.h"
 #include "daemon/datasets_internal.h"
+#include "daemon/folders.h"
 #include "daemon/log.h"
 #include "storage/files.h"
 
@@ -21,34 +22,15 @@ struct sn_registration {
     struct sn_datasets *d;
     struct sn_set *set;    /* stays until the registration has ended */
     char given[PATH_MAX];  /* the path asked for, "" of an upload */
-    char upload[PATH_MAX]; /* the archive, "" of a folder */
+    char upload[PATH_MAX]; /* the archive sent, "" of a path */
     char real[PATH_MAX];   /* the folder, once it is known */
+    bool kept;             /* which is one of the store's, with the files */
     struct sn_found found;
     bool storing; /* the row is on its way */
     struct timespec begun;
     sn_host_done done; /* NULL: told, or nobody waits */
     void *arg;
 };
-
-static bool is_below(const char *path, const char *folder)
-{
-    size_t n = strlen(folder);
-    while (n > 1 && folder[n - 1] == '/')
-        n--;
-    return strncmp(path, folder, n) == 0 &&
-           (path[n] == '/' || path[n] == '\0' || n == 1);
-}
-
-static bool is_allowed(const struct sn_datasets *d, const char *real)
-{
-    char list[8192], folder[PATH_MAX], *rest = NULL;
-    snprintf(list, sizeof list, "%s", d->allowed);
-    for (char *p = strtok_r(list, ":", &rest); p != NULL;
-         p = strtok_r(NULL, ":", &rest))
-        if (realpath(p, folder) != NULL && is_below(real, folder))
-            return true;
-    return false;
-}
 
 /* No file of the set may be a link that leads out of its folder. */
 static enum sn_err check_files(const char *name, const char *folder,
@@ -62,7 +44,7 @@ static enum sn_err check_files(const char *name, const char *folder,
         snprintf(path, sizeof path, "%s/%s", folder, format->files[i]);
         if (realpath(path, real) == NULL)
             continue; /* what is missing is told by opening the set */
-        if (!is_below(real, folder) || stat(real, &st) < 0 ||
+        if (!sn_folders_is_below(real, folder) || stat(real, &st) < 0 ||
             !S_ISREG(st.st_mode))
             rc = sn_error_at(err, SN_ERR_INVALID, "/path",
                              "%s is no plain file of that folder",
@@ -71,35 +53,92 @@ static enum sn_err check_files(const char *name, const char *folder,
     return rc;
 }
 
-static enum sn_err find_folder(struct sn_registration *r, struct sn_error *err)
+/* ---- on the file thread ---- */
+
+static struct sn_dataset_store_order order_of(const struct sn_registration *r)
 {
-    struct sn_datasets *d = r->d;
-    if (r->upload[0] != '\0')
-        return sn_dataset_store_add(d->state_dir, r->set->name, r->upload,
-                                    d->upload_bytes, &r->set->watch.stop,
-                                    r->real, err);
-    if (realpath(r->given, r->real) != NULL && is_allowed(d, r->real))
-        return check_files(r->set->view.format, r->real, err);
-    r->real[0] = '\0';
-    /* One answer for both: what is outside is none of the user's business. */
-    return sn_error_at(
-        err, SN_ERR_INVALID, "/path",
-        d->allowed[0] == '\0'
-            ? "this daemon registers no folder: its setting [datasets] "
-              "allowed is empty"
-            : "not a folder below one of those that are listed in the "
-              "daemon's setting [datasets] allowed");
+    return (struct sn_dataset_store_order){
+        .state_dir = r->d->state_dir,
+        .name = r->set->name,
+        .format = r->set->view.format,
+        .options = &r->set->view.options,
+        .total_bytes = r->d->upload_bytes,
+        .stop = &r->set->watch.stop,
+    };
 }
 
-/* ---- on the file thread ---- */
+static enum sn_err keep_archive(struct sn_registration *r, const char *archive,
+                                struct sn_error *err)
+{
+    struct sn_dataset_store_order order = order_of(r);
+    char folder[SN_DATASET_STORE_PATH];
+    enum sn_err rc = sn_dataset_store_add(&order, archive, folder, err);
+    if (rc != SN_OK)
+        return rc;
+    memcpy(r->real, folder, sizeof folder);
+    r->kept = true;
+    return SN_OK;
+}
+
+static enum sn_err see_packed(void *arg, const char *name, int fd, bool packed,
+                              struct sn_error *err)
+{
+    *(bool *)arg |= packed;
+    return SN_OK;
+}
+
+/* Packed tars cannot be read where they lie: they are kept unpacked. */
+static enum sn_err keep_packed(struct sn_registration *r, struct sn_error *err)
+{
+    struct sn_dataset_store_order order = order_of(r);
+    char folder[SN_DATASET_STORE_PATH];
+    bool packed = false;
+    if (strcmp(order.format, "tar") != 0)
+        return SN_OK;
+    enum sn_err rc =
+        sn_dataset_shards(r->real, order.options, see_packed, &packed, err);
+    if (rc != SN_OK || !packed)
+        return rc;
+    rc = sn_dataset_store_add_shards(&order, r->real, folder, err);
+    if (rc != SN_OK)
+        return rc;
+    memcpy(r->real, folder, sizeof folder);
+    r->kept = true;
+    return SN_OK;
+}
+
+static enum sn_err find_given(struct sn_registration *r, struct sn_error *err)
+{
+    struct sn_datasets *d = r->d;
+    char real[PATH_MAX];
+    struct stat st;
+    if (!sn_folders_resolve(d->allowed, r->given, real)) {
+        /* One answer for all: what is outside is none of the user's business.
+         */
+        return sn_error_at(
+            err, SN_ERR_INVALID, "/path",
+            d->allowed[0] == '\0'
+                ? "this daemon registers no folder: its setting [datasets] "
+                  "allowed is empty"
+                : "not a folder or archive below one of those that are listed "
+                  "in the daemon's setting [datasets] allowed");
+    }
+    if (stat(real, &st) == 0 && S_ISREG(st.st_mode))
+        return keep_archive(r, real, err);
+    memcpy(r->real, real, sizeof real);
+    enum sn_err rc = check_files(r->set->view.format, real, err);
+    return rc == SN_OK ? keep_packed(r, err) : rc;
+}
 
 static void look_at_folder(void *arg)
 {
     struct sn_registration *r = arg;
     struct sn_error *err = &r->found.error;
     struct sn_dataset *data = NULL;
-    enum sn_err rc = find_folder(r, err);
-    if (r->upload[0] != '\0')
+    bool upload = r->upload[0] != '\0';
+    enum sn_err rc =
+        upload ? keep_archive(r, r->upload, err) : find_given(r, err);
+    if (upload)
         unlink(r->upload);
     if (rc == SN_OK) {
         struct sn_dataset_source source = {
@@ -109,15 +148,15 @@ static void look_at_folder(void *arg)
             .watch = &r->set->watch,
         };
         rc = sn_dataset_open_source(&source, &data, err);
-        if (rc != SN_OK && r->given[0] != '\0' && err->pointer[0] == '\0')
-            snprintf(err->pointer, sizeof err->pointer, "/path");
     }
+    if (rc != SN_OK && !upload && err->pointer[0] == '\0')
+        snprintf(err->pointer, sizeof err->pointer, "/path");
     if (rc == SN_OK) {
         *err = (struct sn_error){0};
         sn_found_take(&r->found, data);
     }
     sn_dataset_free(data);
-    if (err->code != SN_OK && r->upload[0] != '\0' && r->real[0] != '\0')
+    if (err->code != SN_OK && r->kept)
         sn_dataset_store_remove(r->d->state_dir, r->real);
 }
 
@@ -151,7 +190,7 @@ static void end(struct sn_registration *r)
     sn_datasets_sweep(d);
 }
 
-static void remove_upload(void *arg)
+static void remove_kept(void *arg)
 {
     struct sn_registration *r = arg;
     sn_dataset_store_remove(r->d->state_dir, r->real);
@@ -165,8 +204,8 @@ static void on_removed(void *arg)
 /* Ends a registration that has failed after its files were taken. */
 static void end_failed(struct sn_registration *r)
 {
-    if (r->upload[0] == '\0' || sn_offload_submit(r->d->files, remove_upload,
-                                                  on_removed, r, NULL) != SN_OK)
+    if (!r->kept || sn_offload_submit(r->d->files, remove_kept, on_removed, r,
+                                      NULL) != SN_OK)
         end(r); /* what stays is swept at the next start */
 }
 
@@ -186,12 +225,12 @@ static void on_written(void *arg, const struct sn_written *result)
     sn_mailbox_post(r->d->box, on_stored, r);
 }
 
-/* Where an uploaded set is, below <state>/datasets/, so that the state folder
- * can be moved. */
+/* Where a set that is kept is, below <state>/datasets/, so that the state
+ * folder can be moved. */
 static const char *stored_path(const struct sn_registration *r)
 {
     size_t n = strlen(r->d->state_dir) + strlen("/datasets/");
-    return r->upload[0] != '\0' ? r->real + n : r->real;
+    return r->kept ? r->real + n : r->real;
 }
 
 static void on_looked(void *arg)
@@ -208,10 +247,11 @@ static void on_looked(void *arg)
         return;
     }
     r->storing = true;
+    r->set->view.uploaded = r->kept;
     snprintf(r->set->path, sizeof r->set->path, "%s", r->real);
     struct sn_dataset_row body = {
         .format = r->set->view.format,
-        .uploaded = r->upload[0] != '\0',
+        .uploaded = r->kept,
         .options = r->set->view.options,
         .has_info = true,
         .info = r->found.info,
@@ -547,7 +587,8 @@ static int is_named(void *arg, const char *folder)
 {
     struct sn_datasets *d = arg;
     for (size_t i = 0; i < d->n; i++)
-        if (d->sets[i]->view.uploaded && is_below(d->sets[i]->path, folder))
+        if (d->sets[i]->view.uploaded &&
+            sn_folders_is_below(d->sets[i]->path, folder))
             return 1;
     return 0;
 }
