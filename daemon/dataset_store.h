@@ -6,7 +6,7 @@
  *
  * A folder gets its last name once it is whole and synced, and before its row
  * is written; folders without a row are removed at the next start. Any thread
- * that may wait for the disk; one at a time.
+ * that may wait for the disk; one at a time adds.
  */
 #ifndef SN_DAEMON_DATASET_STORE_H
 #define SN_DAEMON_DATASET_STORE_H
