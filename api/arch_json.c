@@ -59,10 +59,35 @@ static json_t *stages(const struct sn_space *space)
         sn_json_put(o, "se", json_boolean(s->se));
         sn_json_put(o, "depth", choices(&s->depth));
         sn_json_put(o, "kernel", choices(&s->kernel));
-        sn_json_put(o, "expand", choices(&s->expand));
+        sn_json_put(o, "expand",
+                    sn_stage_expands(space, s->expand.n, s->expand.value));
         json_array_append_new(list, o);
     }
     return list;
+}
+
+static void put_parts(json_t *o, const struct sn_space *space)
+{
+    json_t *stem = json_object();
+    sn_json_put(stem, "width", json_integer(space->stem_width));
+    sn_json_put(stem, "stride", json_integer(space->stem_stride));
+    sn_json_put(o, "stem", stem);
+    sn_json_put(o, "stages", stages(space));
+    if (space->family == SN_FAMILY_RESNET) {
+        sn_json_put(
+            stem, "residual",
+            sn_json_string(space->elastic_stem ? "optional" : "required"));
+        sn_json_put(o, "width_ratios",
+                    sn_space_ratios(space->n_width_ratios, space->width_ratio));
+        return;
+    }
+    json_t *first = json_object(), *head = json_object();
+    sn_json_put(first, "width", json_integer(space->first_width));
+    sn_json_put(first, "stride", json_integer(space->first_stride));
+    sn_json_put(head, "width", json_integer(space->head_width));
+    sn_json_put(head, "features", json_integer(space->feature_width));
+    sn_json_put(o, "first", first);
+    sn_json_put(o, "head", head);
 }
 
 json_t *sn_space_describe(const struct sn_space *space, bool with_stages)
@@ -70,9 +95,7 @@ json_t *sn_space_describe(const struct sn_space *space, bool with_stages)
     struct sn_arch arch;
     json_t *o = json_object();
     sn_json_put(o, "name", sn_json_string(space->name));
-    sn_json_put(o, "family",
-                sn_json_string(space->family == SN_FAMILY_MOBILE ? "mobile"
-                                                                 : "resnet"));
+    sn_json_put(o, "family", sn_json_string(sn_family_name(space->family)));
     sn_json_put(o, "resolution", json_integer(space->resolution));
     json_t *sizes = json_array();
     for (int i = 0; i < space->n_resolutions; i++)
@@ -86,20 +109,8 @@ json_t *sn_space_describe(const struct sn_space *space, bool with_stages)
     sn_json_put(o, "largest", end_of_space(space, &arch));
     sn_arch_smallest(space, &arch);
     sn_json_put(o, "smallest", end_of_space(space, &arch));
-    if (with_stages) {
-        json_t *stem = json_object(), *first = json_object(),
-               *head = json_object();
-        sn_json_put(stem, "width", json_integer(space->stem_width));
-        sn_json_put(stem, "stride", json_integer(space->stem_stride));
-        sn_json_put(first, "width", json_integer(space->first_width));
-        sn_json_put(first, "stride", json_integer(space->first_stride));
-        sn_json_put(head, "width", json_integer(space->head_width));
-        sn_json_put(head, "features", json_integer(space->feature_width));
-        sn_json_put(o, "stem", stem);
-        sn_json_put(o, "first", first);
-        sn_json_put(o, "stages", stages(space));
-        sn_json_put(o, "head", head);
-    }
+    if (with_stages)
+        put_parts(o, space);
     return o;
 }
 

@@ -20,6 +20,7 @@ static const struct field {
 } fields[] = {
 #define AT(member) offsetof(struct sn_dataset_options, member)
     {"channels", WHOLE, AT(channels)},
+    {"size", WHOLE, AT(size)},
     {"test_share", SHARE, AT(test_share)},
     {"split_seed", WHOLE, AT(split_seed)},
     {"corrupt_share", SHARE, AT(corrupt_share)},
@@ -80,11 +81,12 @@ static const char *const kind_text[] = {
     "must be a whole number from 0 on, and no larger than makes sense",
     "must be a number", "must be a text of at most 255 bytes"};
 
-static void check(const struct sn_dataset_options *o, bool in_query,
-                  struct sn_problem *problem)
+static void check(const struct sn_dataset_options *o, bool images,
+                  bool in_query, struct sn_problem *problem)
 {
     struct sn_error err = {0};
-    if (problem->status != 0 || sn_dataset_options_check(o, &err) == SN_OK)
+    if (problem->status != 0 ||
+        sn_dataset_options_check(o, images, &err) == SN_OK)
         return;
     if (in_query)
         sn_problem_at_parameter(problem, err.pointer + 1, "%s", err.message);
@@ -92,41 +94,53 @@ static void check(const struct sn_dataset_options *o, bool in_query,
         sn_problem_at(problem, err.pointer, "%s", err.message);
 }
 
-void sn_dataset_options_from_json(json_t *body, bool images,
+/* NULL, or why a format does not take an option. */
+static const char *why_not(const struct sn_dataset_format *format,
+                           const struct field *f)
+{
+    if (format->images)
+        return NULL;
+    if (f->offset != offsetof(struct sn_dataset_options, channels))
+        return "only formats of JPEG and PNG files take this";
+    return format->channels ? NULL : "this format has colour images alone";
+}
+
+void sn_dataset_options_from_json(json_t *body,
+                                  const struct sn_dataset_format *format,
                                   struct sn_dataset_options *ret,
                                   struct sn_problem *problem)
 {
-    *ret = sn_dataset_options_default();
+    *ret = sn_dataset_options_default(format->images);
     for (int i = 0; i < FIELDS; i++) {
         char pointer[32];
         json_t *value = json_object_get(body, fields[i].name);
+        const char *why = why_not(format, &fields[i]);
         if (value == NULL)
             continue;
         snprintf(pointer, sizeof pointer, "/%s", fields[i].name);
-        if (!images)
-            sn_problem_at(problem, pointer,
-                          "only formats of JPEG and PNG files take this");
+        if (why != NULL)
+            sn_problem_at(problem, pointer, "%s", why);
         else if (!set(ret, &fields[i], value))
             sn_problem_at(problem, pointer, "%s", kind_text[fields[i].kind]);
     }
-    check(ret, false, problem);
+    check(ret, format->images, false, problem);
 }
 
-void sn_dataset_options_from_query(const struct sn_query *query, bool images,
+void sn_dataset_options_from_query(const struct sn_query *query,
+                                   const struct sn_dataset_format *format,
                                    struct sn_dataset_options *ret,
                                    struct sn_problem *problem)
 {
-    *ret = sn_dataset_options_default();
+    *ret = sn_dataset_options_default(format->images);
     for (int i = 0; i < FIELDS; i++) {
         const struct field *f = &fields[i];
         const char *text = sn_query_text(query, f->name, NULL);
+        const char *why = why_not(format, f);
         char *at = (char *)ret + f->offset;
         if (text == NULL)
             continue;
-        if (!images)
-            sn_problem_at_parameter(
-                problem, f->name,
-                "only formats of JPEG and PNG files take this");
+        if (why != NULL)
+            sn_problem_at_parameter(problem, f->name, "%s", why);
         else if (f->kind == WHOLE)
             set_whole(ret, f, sn_query_int(query, f->name, 0));
         else if (f->kind == SHARE)
@@ -134,7 +148,7 @@ void sn_dataset_options_from_query(const struct sn_query *query, bool images,
         else if (strlen(text) < TEXT_ROOM)
             strcpy(at, text);
     }
-    check(ret, true, problem);
+    check(ret, format->images, true, problem);
 }
 
 static void put_options(json_t *o, const struct sn_dataset_options *options)
@@ -345,16 +359,18 @@ void sn_dataset_row_parse(const char *body, struct sn_dataset_row *ret,
     struct sn_error err;
     *ret = (struct sn_dataset_row){.format = "unknown"};
     *ret_corrupt = (struct sn_texts){NULL, 0};
-    ret->options = sn_dataset_options_default();
     if (format != NULL && sn_dataset_format_find(format, &found, &err) == SN_OK)
         ret->format = found->name;
+    ret->options = sn_dataset_options_default(found != NULL && found->images);
     ret->uploaded = json_is_true(json_object_get(o, "uploaded"));
     for (int i = 0; i < FIELDS; i++) {
         json_t *value = json_object_get(options, fields[i].name);
-        if (value != NULL)
+        if (value != NULL && found != NULL && found->images)
             set(&ret->options, &fields[i], value);
     }
     if (json_object_get(o, "info") != NULL)
         parse_info(json_object_get(o, "info"), ret, ret_corrupt);
+    if (found != NULL && !found->images && ret->has_info)
+        ret->options.channels = ret->info.channels; /* they came out so */
     json_decref(o);
 }

@@ -17,11 +17,13 @@ struct sn_query;
 struct json_t *sn_dataset_object(const struct sn_dataset_view *d, bool whole);
 
 /* Members of a body, or parameters of a query, over the defaults; what is wrong
- * is in the problem, as are options of a format that takes none. */
-void sn_dataset_options_from_json(struct json_t *body, bool images,
+ * is in the problem, as are options that the format does not take. */
+void sn_dataset_options_from_json(struct json_t *body,
+                                  const struct sn_dataset_format *format,
                                   struct sn_dataset_options *ret,
                                   struct sn_problem *problem);
-void sn_dataset_options_from_query(const struct sn_query *query, bool images,
+void sn_dataset_options_from_query(const struct sn_query *query,
+                                   const struct sn_dataset_format *format,
                                    struct sn_dataset_options *ret,
                                    struct sn_problem *problem);
 

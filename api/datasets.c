@@ -151,8 +151,9 @@ static void register_folder(struct sn_request *rq, json_t *body,
                             struct sn_problem *problem)
 {
     static const char *const names[] = {
-        "name",       "path",          "format", "channels", "test_share",
-        "split_seed", "corrupt_share", "train",  "test",     NULL};
+        "name",  "path",       "format",     "channels",
+        "size",  "test_share", "split_seed", "corrupt_share",
+        "train", "test",       NULL};
     struct sn_dataset_request what = {0};
     sn_json_check_members(body, "", names, problem);
     what.name =
@@ -168,7 +169,7 @@ static void register_folder(struct sn_request *rq, json_t *body,
         sn_problem_at(problem, "/path", "must be an absolute path");
     if (format != NULL && sn_dataset_format_find(format, &found, &err) != SN_OK)
         sn_problem_at(problem, err.pointer, "%s", err.message);
-    sn_dataset_options_from_json(body, found->images, &what.options, problem);
+    sn_dataset_options_from_json(body, found, &what.options, problem);
     what.format = found->name;
     if (problem->status == 0)
         start(rq, &what, problem);
@@ -182,6 +183,7 @@ const struct sn_parameter sn_post_dataset_parameters[] = {
     {"name", SN_PARAMETER_TEXT, 0, SN_NAME_MAX - 1, NULL},
     {"format", SN_PARAMETER_TEXT, 0, 63, NULL},
     {"channels", SN_PARAMETER_INT, 1, 3, NULL},
+    {"size", SN_PARAMETER_INT, 0, 512, NULL},
     {"test_share", SN_PARAMETER_NUMBER, 0, 1, NULL},
     {"split_seed", SN_PARAMETER_INT, 0, 9007199254740992, NULL},
     {"corrupt_share", SN_PARAMETER_NUMBER, 0, 1, NULL},
@@ -204,7 +206,7 @@ static void register_upload(struct sn_request *rq, struct sn_problem *problem)
     if (sn_dataset_format_find(format, &found, &err) != SN_OK)
         sn_problem_at_parameter(problem, "format", "%s", err.message);
     else
-        sn_dataset_options_from_query(&rq->query, found->images, &what.options,
+        sn_dataset_options_from_query(&rq->query, found, &what.options,
                                       problem);
     if (problem->status != 0)
         return;

@@ -54,7 +54,7 @@ struct sn_dataset_view {
 /* Borrowed for the call. */
 struct sn_dataset_request {
     const char *name, *format;
-    const char *path;   /* an absolute folder, or NULL: */
+    const char *path;   /* of a folder or archive, absolute, or NULL: */
     const char *upload; /* an archive; the callee has to remove the file */
     struct sn_dataset_options options;
 };

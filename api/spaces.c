@@ -26,7 +26,7 @@ static json_t *space_object(const struct sn_space_view *view, bool whole)
     sn_json_put(o, "builtin", json_boolean(view->json == NULL));
     if (whole && view->json != NULL)
         sn_json_put(o, "definition", sn_json_stored(view->json));
-    else if (whole && view->space->family == SN_FAMILY_MOBILE)
+    else if (whole)
         sn_json_put(o, "definition", sn_space_to_json(view->space));
     return o;
 }
@@ -182,7 +182,8 @@ static bool read_arch(const struct sn_space *space, json_t *body,
 {
     static const char *const names[] = {"arch", "ofa", "channels", "classes",
                                         NULL};
-    static const char *const ofa_names[] = {"ks", "e", "d", "r", NULL};
+    static const char *const mobile[] = {"ks", "e", "d", "r", NULL};
+    static const char *const resnet[] = {"d", "e", "w", "r", NULL};
     struct sn_error err = {0};
     json_t *ofa = json_object_get(body, "ofa");
     const char *id = NULL;
@@ -196,7 +197,9 @@ static bool read_arch(const struct sn_space *space, json_t *body,
             sn_problem_at(problem, "/ofa", "must be an object");
             return false;
         }
-        sn_json_check_members(ofa, "/ofa", ofa_names, problem);
+        sn_json_check_members(
+            ofa, "/ofa", space->family == SN_FAMILY_MOBILE ? mobile : resnet,
+            problem);
         return sn_arch_from_ofa(space, ofa, "/ofa", ret, problem) &&
                problem->n == 0;
     }

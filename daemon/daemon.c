@@ -17,6 +17,7 @@ enum {
     TICK_MS = 100,
     DISK_TICKS = 20,
     MAX_FILE_TASKS = 512,
+    SET_THREADS = 3,
     MAX_MODEL_TASKS = 64
 };
 
@@ -176,16 +177,19 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
     if ((code = read_token(d, err)) ||
         (code = sn_storage_open(&storage, &d->storage, err)) ||
         (code = open_listener(d, err)) ||
-        (code = sn_offload_new("files", &d->box, MAX_FILE_TASKS, &d->files,
+        (code = sn_offload_new("files", &d->box, 1, MAX_FILE_TASKS, &d->files,
                                err)) ||
-        (code = sn_offload_new("models", &d->box, MAX_MODEL_TASKS, &d->models,
-                               err)))
+        (code = sn_offload_new("sets", &d->box, SET_THREADS, MAX_FILE_TASKS,
+                               &d->sets, err)) ||
+        (code = sn_offload_new("models", &d->box, 1, MAX_MODEL_TASKS,
+                               &d->models, err)))
         return code;
     struct sn_datasets_config datasets = {
         .fashion_mnist = c->fashion_mnist,
         .allowed = c->datasets_allowed,
         .storage = d->storage,
         .files = d->files,
+        .sets = d->sets,
         .upload_bytes = (uint64_t)c->datasets_total_mib << 20,
     };
     if ((code = sn_datasets_new(&datasets, &d->box, &d->datasets, err)) ||
@@ -309,6 +313,7 @@ static void close_all(struct sn_daemon *d)
     sn_datasets_stop(d->datasets);
     sn_supernets_close(d->supernets);
     sn_offload_free(d->models);
+    sn_offload_free(d->sets);
     sn_offload_free(d->files);
     /* Storage answers all that it has before it ends; then nobody posts any
      * more, and the last messages find everybody still there. */

@@ -112,41 +112,119 @@ static enum sn_err settle(const char *store, const char *from, const char *to,
     return SN_OK;
 }
 
-enum sn_err sn_dataset_store_add(const char *state_dir, const char *name,
-                                 const char *archive, uint64_t total_bytes,
-                                 const atomic_bool *stop,
+/* A folder that is being filled, and the name that it gets then. */
+struct filling {
+    char store[SN_DATASET_STORE_PATH], fresh[SN_DATASET_STORE_PATH];
+    char whole[SN_DATASET_STORE_PATH];
+    struct sn_unpack_limits limits;
+};
+
+static enum sn_err begin(const struct sn_dataset_store_order *order,
+                         struct filling *f, struct sn_error *err)
+{
+    enum sn_err rc = make_store(order->state_dir, f->store, err);
+    if (rc != SN_OK)
+        return rc;
+    int fd = open(f->store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t used = fd >= 0 ? size_of(fd) : 0;
+    f->limits = (struct sn_unpack_limits){
+        .bytes = used < order->total_bytes ? order->total_bytes - used : 0,
+        .ratio = RATIO,
+        .entries = ENTRIES,
+    };
+    if (!join(f->fresh, f->store, ".new-XXXXXX"))
+        return sn_error_set(err, SN_ERR_TOOLARGE, "too long a path");
+    if (mkdtemp(f->fresh) == NULL)
+        return sn_error_errno(err, errno, "making a folder for the data set");
+    int n = snprintf(f->whole, sizeof f->whole, "%s/%s-%s", f->store,
+                     order->name, f->fresh + strlen(f->fresh) - 6);
+    if (n > 0 && (size_t)n < sizeof f->whole)
+        return SN_OK;
+    remove_tree(f->fresh);
+    return sn_error_set(err, SN_ERR_TOOLARGE, "too long a path");
+}
+
+/* `so_far`: whether it was filled. Nothing stays where that or this fails. */
+static enum sn_err end(const struct filling *f, enum sn_err so_far,
+                       struct sn_error *err)
+{
+    enum sn_err rc = so_far;
+    if (rc == SN_OK)
+        rc = settle(f->store, f->fresh, f->whole, err);
+    if (rc != SN_OK) {
+        remove_tree(f->fresh);
+        remove_tree(f->whole);
+    }
+    return rc;
+}
+
+static enum sn_err fill(const struct sn_dataset_store_order *order,
+                        struct filling *f, int archive, struct sn_error *err)
+{
+    bool tree = true;
+    uint64_t bytes;
+    enum sn_err rc = SN_OK;
+    if (strcmp(order->format, "tar") == 0)
+        rc = sn_unpack_holds_tars(archive, &tree, err);
+    if (rc != SN_OK)
+        return rc;
+    if (tree)
+        return sn_unpack(archive, f->fresh, &f->limits, order->stop, err);
+    return sn_unpack_stream(archive, "all.tar", f->fresh, &f->limits,
+                            order->stop, &bytes, err);
+}
+
+enum sn_err sn_dataset_store_add(const struct sn_dataset_store_order *order,
+                                 const char *archive,
                                  char ret[SN_DATASET_STORE_PATH],
                                  struct sn_error *err)
 {
-    char store[SN_DATASET_STORE_PATH], fresh[SN_DATASET_STORE_PATH];
-    char whole[SN_DATASET_STORE_PATH], inside[256];
-    struct sn_unpack_limits limits = {.ratio = RATIO, .entries = ENTRIES};
-    enum sn_err rc = make_store(state_dir, store, err);
-    if (rc != SN_OK)
-        return rc;
-    int fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uint64_t used = fd >= 0 ? size_of(fd) : 0;
-    limits.bytes = used < total_bytes ? total_bytes - used : 0;
-    if (!join(fresh, store, ".new-XXXXXX"))
-        return sn_error_set(err, SN_ERR_TOOLARGE, "too long a path");
-    if (mkdtemp(fresh) == NULL)
-        return sn_error_errno(err, errno, "making a folder for the data set");
-    int n = snprintf(whole, sizeof whole, "%s/%s-%s", store, name,
-                     fresh + strlen(fresh) - 6);
-    rc = n > 0 && (size_t)n < sizeof whole
-             ? sn_unpack(archive, fresh, &limits, stop, err)
-             : sn_error_set(err, SN_ERR_TOOLARGE, "too long a path");
+    struct filling f;
+    char inside[256];
+    int file = open(archive, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return sn_error_errno(err, errno, "opening the archive");
+    enum sn_err rc = begin(order, &f, err);
     if (rc == SN_OK)
-        rc = settle(store, fresh, whole, err);
-    if (rc != SN_OK) {
-        remove_tree(fresh);
-        remove_tree(whole);
-        return rc;
-    }
-    if (!only_folder(whole, inside) || strcmp(inside, "train") == 0 ||
-        !join(ret, whole, inside))
-        memcpy(ret, whole, sizeof whole);
-    return SN_OK;
+        rc = end(&f, fill(order, &f, file, err), err);
+    close(file);
+    if (rc == SN_OK &&
+        (!only_folder(f.whole, inside) || strcmp(inside, "train") == 0 ||
+         !join(ret, f.whole, inside)))
+        memcpy(ret, f.whole, sizeof f.whole);
+    return rc;
+}
+
+struct shards {
+    const struct sn_dataset_store_order *order;
+    struct filling *f;
+};
+
+static enum sn_err add_shard(void *arg, const char *name, int fd, bool packed,
+                             struct sn_error *err)
+{
+    struct shards *s = arg;
+    uint64_t bytes = 0;
+    enum sn_err rc = sn_unpack_stream(fd, name, s->f->fresh, &s->f->limits,
+                                      s->order->stop, &bytes, err);
+    s->f->limits.bytes -= bytes;
+    return rc;
+}
+
+enum sn_err
+sn_dataset_store_add_shards(const struct sn_dataset_store_order *order,
+                            const char *dir, char ret[SN_DATASET_STORE_PATH],
+                            struct sn_error *err)
+{
+    struct filling f;
+    struct shards s = {order, &f};
+    enum sn_err rc = begin(order, &f, err);
+    if (rc == SN_OK)
+        rc = end(&f, sn_dataset_shards(dir, order->options, add_shard, &s, err),
+                 err);
+    if (rc == SN_OK)
+        memcpy(ret, f.whole, sizeof f.whole);
+    return rc;
 }
 
 /* ---- removing ---- */

@@ -144,10 +144,10 @@ struct sn_set *sn_set_new(const char *name, const char *path,
         .format = format,
         .state = SN_DATASET_READING,
         .problem = set->problem,
-        .options = sn_dataset_options_default(),
     };
     if (sn_dataset_format_find(format, &found, NULL) == SN_OK)
         set->view.images = found->images;
+    set->view.options = sn_dataset_options_default(set->view.images);
     return set;
 }
 
@@ -282,11 +282,13 @@ enum sn_err sn_datasets_new(const struct sn_datasets_config *config,
     }
     d->storage = config->storage;
     d->files = config->files;
+    d->looking = config->sets;
     d->box = box;
     d->allowed = allowed;
     d->upload_bytes = config->upload_bytes;
     pthread_mutex_init(&d->lock, NULL);
     pthread_mutex_init(&d->opening, NULL);
+    pthread_mutex_init(&d->storing, NULL);
     enum sn_err code = sn_datasets_start(d, config->fashion_mnist, err);
     if (code != SN_OK) {
         sn_datasets_free(d);
@@ -298,6 +300,8 @@ enum sn_err sn_datasets_new(const struct sn_datasets_config *config,
 
 void sn_datasets_stop(struct sn_datasets *d)
 {
+    if (d != NULL)
+        d->stopped = true;
     for (size_t i = 0; d != NULL && i < d->n; i++)
         d->sets[i]->watch.stop = true;
 }
@@ -308,6 +312,7 @@ void sn_datasets_free(struct sn_datasets *d)
         return;
     for (size_t i = 0; i < d->n; i++)
         sn_set_free(d->sets[i]);
+    pthread_mutex_destroy(&d->storing);
     pthread_mutex_destroy(&d->opening);
     pthread_mutex_destroy(&d->lock);
     free(d->allowed);

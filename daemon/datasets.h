@@ -17,7 +17,9 @@ struct sn_datasets_config {
     const char *fashion_mnist; /* folder, "" for none */
     const char *allowed;       /* folders, separated by ':' */
     struct sn_storage *storage;
-    struct sn_offload *files; /* borrowed: where folders are read */
+    struct sn_offload *files; /* borrowed: where what is known is looked at */
+    struct sn_offload *sets;  /* borrowed: where new ones are, several at once,
+                                 so that a small one waits for no large one */
     uint64_t upload_bytes;    /* all uploaded sets together may take */
 };
 
@@ -47,7 +49,8 @@ void sn_datasets_delete(struct sn_datasets *sets, const char *name,
                         sn_host_done done, void *arg);
 /* Called every second or so. */
 void sn_datasets_tick(struct sn_datasets *sets);
-/* Before the file thread is ended: what it reads ends early. */
+/* Before these threads and storage are ended: what is read ends early, and
+ * neither is used any more. */
 void sn_datasets_stop(struct sn_datasets *sets);
 
 /* An opened set until it is released; may take seconds. */

@@ -1,5 +1,5 @@
-/* The inside of sn_datasets, for datasets.c (the list, opening) and register.c
- * (registering, deleting, the start).
+/* The inside of sn_datasets, for datasets.c (the list, opening), register.c
+ * (registering, deleting) and datasets_start.c (what is there at the start).
  */
 #ifndef SN_DAEMON_DATASETS_INTERNAL_H
 #define SN_DAEMON_DATASETS_INTERNAL_H
@@ -32,13 +32,16 @@ struct sn_set {
 
 struct sn_datasets {
     struct sn_storage *storage;
-    struct sn_offload *files;
+    struct sn_offload *files, *looking;
+    bool stopped; /* neither these nor storage are used any more */
     struct sn_mailbox *box;
     char *allowed;
     char state_dir[PATH_MAX]; /* absolute */
     uint64_t upload_bytes;    /* all uploaded sets may take */
     pthread_mutex_t lock;     /* the list, open, refs */
     pthread_mutex_t opening;  /* one set is opened at a time */
+    pthread_mutex_t storing;  /* one archive is unpacked at a time, so that
+                                 they share upload_bytes */
     struct sn_set *sets[SN_MAX_SETS];
     size_t n;
     struct sn_dataset_view shown[SN_MAX_SETS];

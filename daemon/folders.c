@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_below(const char *path, const char *folder)
+bool sn_folders_is_below(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/')
@@ -22,7 +22,7 @@ bool sn_folders_resolve(const char *allowed, const char *path,
     snprintf(list, sizeof list, "%s", allowed);
     for (char *p = strtok_r(list, ":", &rest); p != NULL;
          p = strtok_r(NULL, ":", &rest))
-        if (realpath(p, folder) != NULL && is_below(ret, folder))
+        if (realpath(p, folder) != NULL && sn_folders_is_below(ret, folder))
             return true;
     return false;
 }

@@ -12,4 +12,7 @@
 bool sn_folders_resolve(const char *allowed, const char *path,
                         char ret[PATH_MAX]);
 
+/* Whether a resolved path is a folder or lies below it. */
+bool sn_folders_is_below(const char *path, const char *folder);
+
 #endif

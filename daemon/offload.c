@@ -1,5 +1,6 @@
 #include "daemon/offload.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@ struct task {
 
 struct sn_offload {
     struct sn_mailbox *box;
-    pthread_t thread;
+    pthread_t thread[SN_OFFLOAD_THREADS];
+    int threads; /* that run */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct task *first, **last;
@@ -47,9 +49,11 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum sn_err sn_offload_new(const char *name, struct sn_mailbox *box, int limit,
-                           struct sn_offload **ret, struct sn_error *err)
+enum sn_err sn_offload_new(const char *name, struct sn_mailbox *box,
+                           int threads, int limit, struct sn_offload **ret,
+                           struct sn_error *err)
 {
+    assert(threads >= 1 && threads <= SN_OFFLOAD_THREADS);
     struct sn_offload *o = calloc(1, sizeof *o);
     if (o == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "out of memory");
@@ -58,14 +62,15 @@ enum sn_err sn_offload_new(const char *name, struct sn_mailbox *box, int limit,
     o->last = &o->first;
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->wake, NULL);
-    int rc = pthread_create(&o->thread, NULL, run, o);
-    if (rc != 0) {
-        pthread_cond_destroy(&o->wake);
-        pthread_mutex_destroy(&o->lock);
-        free(o);
-        return sn_error_errno(err, rc, "starting the thread %s", name);
+    for (; o->threads < threads; o->threads++) {
+        pthread_t *thread = &o->thread[o->threads];
+        int rc = pthread_create(thread, NULL, run, o);
+        if (rc != 0) {
+            sn_offload_free(o);
+            return sn_error_errno(err, rc, "starting the thread %s", name);
+        }
+        pthread_setname_np(*thread, name);
     }
-    pthread_setname_np(o->thread, name);
     *ret = o;
     return SN_OK;
 }
@@ -102,9 +107,10 @@ void sn_offload_free(struct sn_offload *o)
         return;
     pthread_mutex_lock(&o->lock);
     o->closing = true;
-    pthread_cond_signal(&o->wake);
+    pthread_cond_broadcast(&o->wake);
     pthread_mutex_unlock(&o->lock);
-    pthread_join(o->thread, NULL);
+    for (int i = 0; i < o->threads; i++)
+        pthread_join(o->thread[i], NULL);
     pthread_cond_destroy(&o->wake);
     pthread_mutex_destroy(&o->lock);
     free(o);

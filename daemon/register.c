@@ -1,7 +1,6 @@
-/* Registering, uploading and deleting data sets, and looking at those of the
- * rows at the start: a file thread looks, the loop lists, storage keeps.
+/* Registering, uploading and deleting data sets: other threads look, the loop
+ * lists, storage keeps.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,9 @@
 
 #include "daemon/dataset_store.h"
 #include "daemon/datasets_internal.h"
-#include "daemon/log.h"
+#include "daemon/folders.h"
 #include "storage/files.h"
 
-static const char builtin_name[] = "fashion-mnist";
 /* A client that has waited so long is told that it goes on without it. */
 static const double patience_s = 10;
 
@@ -21,34 +19,15 @@ struct sn_registration {
     struct sn_datasets *d;
     struct sn_set *set;    /* stays until the registration has ended */
     char given[PATH_MAX];  /* the path asked for, "" of an upload */
-    char upload[PATH_MAX]; /* the archive, "" of a folder */
+    char upload[PATH_MAX]; /* the archive sent, "" of a path */
     char real[PATH_MAX];   /* the folder, once it is known */
+    bool kept;             /* which is one of the store's, with the files */
     struct sn_found found;
     bool storing; /* the row is on its way */
     struct timespec begun;
     sn_host_done done; /* NULL: told, or nobody waits */
     void *arg;
 };
-
-static bool is_below(const char *path, const char *folder)
-{
-    size_t n = strlen(folder);
-    while (n > 1 && folder[n - 1] == '/')
-        n--;
-    return strncmp(path, folder, n) == 0 &&
-           (path[n] == '/' || path[n] == '\0' || n == 1);
-}
-
-static bool is_allowed(const struct sn_datasets *d, const char *real)
-{
-    char list[8192], folder[PATH_MAX], *rest = NULL;
-    snprintf(list, sizeof list, "%s", d->allowed);
-    for (char *p = strtok_r(list, ":", &rest); p != NULL;
-         p = strtok_r(NULL, ":", &rest))
-        if (realpath(p, folder) != NULL && is_below(real, folder))
-            return true;
-    return false;
-}
 
 /* No file of the set may be a link that leads out of its folder. */
 static enum sn_err check_files(const char *name, const char *folder,
@@ -62,7 +41,7 @@ static enum sn_err check_files(const char *name, const char *folder,
         snprintf(path, sizeof path, "%s/%s", folder, format->files[i]);
         if (realpath(path, real) == NULL)
             continue; /* what is missing is told by opening the set */
-        if (!is_below(real, folder) || stat(real, &st) < 0 ||
+        if (!sn_folders_is_below(real, folder) || stat(real, &st) < 0 ||
             !S_ISREG(st.st_mode))
             rc = sn_error_at(err, SN_ERR_INVALID, "/path",
                              "%s is no plain file of that folder",
@@ -71,35 +50,96 @@ static enum sn_err check_files(const char *name, const char *folder,
     return rc;
 }
 
-static enum sn_err find_folder(struct sn_registration *r, struct sn_error *err)
+/* ---- on a thread of d->looking ---- */
+
+static struct sn_dataset_store_order order_of(const struct sn_registration *r)
 {
-    struct sn_datasets *d = r->d;
-    if (r->upload[0] != '\0')
-        return sn_dataset_store_add(d->state_dir, r->set->name, r->upload,
-                                    d->upload_bytes, &r->set->watch.stop,
-                                    r->real, err);
-    if (realpath(r->given, r->real) != NULL && is_allowed(d, r->real))
-        return check_files(r->set->view.format, r->real, err);
-    r->real[0] = '\0';
-    /* One answer for both: what is outside is none of the user's business. */
-    return sn_error_at(
-        err, SN_ERR_INVALID, "/path",
-        d->allowed[0] == '\0'
-            ? "this daemon registers no folder: its setting [datasets] "
-              "allowed is empty"
-            : "not a folder below one of those that are listed in the "
-              "daemon's setting [datasets] allowed");
+    return (struct sn_dataset_store_order){
+        .state_dir = r->d->state_dir,
+        .name = r->set->name,
+        .format = r->set->view.format,
+        .options = &r->set->view.options,
+        .total_bytes = r->d->upload_bytes,
+        .stop = &r->set->watch.stop,
+    };
 }
 
-/* ---- on the file thread ---- */
+static enum sn_err keep_archive(struct sn_registration *r, const char *archive,
+                                struct sn_error *err)
+{
+    struct sn_dataset_store_order order = order_of(r);
+    char folder[SN_DATASET_STORE_PATH];
+    pthread_mutex_lock(&r->d->storing);
+    enum sn_err rc = sn_dataset_store_add(&order, archive, folder, err);
+    pthread_mutex_unlock(&r->d->storing);
+    if (rc != SN_OK)
+        return rc;
+    memcpy(r->real, folder, sizeof folder);
+    r->kept = true;
+    return SN_OK;
+}
+
+static enum sn_err see_packed(void *arg, const char *name, int fd, bool packed,
+                              struct sn_error *err)
+{
+    *(bool *)arg |= packed;
+    return SN_OK;
+}
+
+/* Packed tars cannot be read where they lie: they are kept unpacked. */
+static enum sn_err keep_packed(struct sn_registration *r, struct sn_error *err)
+{
+    struct sn_dataset_store_order order = order_of(r);
+    char folder[SN_DATASET_STORE_PATH];
+    bool packed = false;
+    if (strcmp(order.format, "tar") != 0)
+        return SN_OK;
+    enum sn_err rc =
+        sn_dataset_shards(r->real, order.options, see_packed, &packed, err);
+    if (rc != SN_OK || !packed)
+        return rc;
+    pthread_mutex_lock(&r->d->storing);
+    rc = sn_dataset_store_add_shards(&order, r->real, folder, err);
+    pthread_mutex_unlock(&r->d->storing);
+    if (rc != SN_OK)
+        return rc;
+    memcpy(r->real, folder, sizeof folder);
+    r->kept = true;
+    return SN_OK;
+}
+
+static enum sn_err find_given(struct sn_registration *r, struct sn_error *err)
+{
+    struct sn_datasets *d = r->d;
+    char real[PATH_MAX];
+    struct stat st;
+    if (!sn_folders_resolve(d->allowed, r->given, real)) {
+        /* One answer for all: what is outside is none of the user's business.
+         */
+        return sn_error_at(
+            err, SN_ERR_INVALID, "/path",
+            d->allowed[0] == '\0'
+                ? "this daemon registers no folder: its setting [datasets] "
+                  "allowed is empty"
+                : "not a folder or archive below one of those that are listed "
+                  "in the daemon's setting [datasets] allowed");
+    }
+    if (stat(real, &st) == 0 && S_ISREG(st.st_mode))
+        return keep_archive(r, real, err);
+    memcpy(r->real, real, sizeof real);
+    enum sn_err rc = check_files(r->set->view.format, real, err);
+    return rc == SN_OK ? keep_packed(r, err) : rc;
+}
 
 static void look_at_folder(void *arg)
 {
     struct sn_registration *r = arg;
     struct sn_error *err = &r->found.error;
     struct sn_dataset *data = NULL;
-    enum sn_err rc = find_folder(r, err);
-    if (r->upload[0] != '\0')
+    bool upload = r->upload[0] != '\0';
+    enum sn_err rc =
+        upload ? keep_archive(r, r->upload, err) : find_given(r, err);
+    if (upload)
         unlink(r->upload);
     if (rc == SN_OK) {
         struct sn_dataset_source source = {
@@ -109,15 +149,15 @@ static void look_at_folder(void *arg)
             .watch = &r->set->watch,
         };
         rc = sn_dataset_open_source(&source, &data, err);
-        if (rc != SN_OK && r->given[0] != '\0' && err->pointer[0] == '\0')
-            snprintf(err->pointer, sizeof err->pointer, "/path");
     }
+    if (rc != SN_OK && !upload && err->pointer[0] == '\0')
+        snprintf(err->pointer, sizeof err->pointer, "/path");
     if (rc == SN_OK) {
         *err = (struct sn_error){0};
         sn_found_take(&r->found, data);
     }
     sn_dataset_free(data);
-    if (err->code != SN_OK && r->upload[0] != '\0' && r->real[0] != '\0')
+    if (err->code != SN_OK && r->kept)
         sn_dataset_store_remove(r->d->state_dir, r->real);
 }
 
@@ -151,7 +191,7 @@ static void end(struct sn_registration *r)
     sn_datasets_sweep(d);
 }
 
-static void remove_upload(void *arg)
+static void remove_kept(void *arg)
 {
     struct sn_registration *r = arg;
     sn_dataset_store_remove(r->d->state_dir, r->real);
@@ -165,8 +205,9 @@ static void on_removed(void *arg)
 /* Ends a registration that has failed after its files were taken. */
 static void end_failed(struct sn_registration *r)
 {
-    if (r->upload[0] == '\0' || sn_offload_submit(r->d->files, remove_upload,
-                                                  on_removed, r, NULL) != SN_OK)
+    if (!r->kept || r->d->stopped ||
+        sn_offload_submit(r->d->files, remove_kept, on_removed, r, NULL) !=
+            SN_OK)
         end(r); /* what stays is swept at the next start */
 }
 
@@ -186,12 +227,12 @@ static void on_written(void *arg, const struct sn_written *result)
     sn_mailbox_post(r->d->box, on_stored, r);
 }
 
-/* Where an uploaded set is, below <state>/datasets/, so that the state folder
- * can be moved. */
+/* Where a set that is kept is, below <state>/datasets/, so that the state
+ * folder can be moved. */
 static const char *stored_path(const struct sn_registration *r)
 {
     size_t n = strlen(r->d->state_dir) + strlen("/datasets/");
-    return r->upload[0] != '\0' ? r->real + n : r->real;
+    return r->kept ? r->real + n : r->real;
 }
 
 static void on_looked(void *arg)
@@ -201,17 +242,18 @@ static void on_looked(void *arg)
         end(r);
         return;
     }
-    if (r->set->gone) {
-        sn_error_set(&r->found.error, SN_ERR_STOPPED,
-                     "it was deleted while it was being read");
+    if (r->set->gone || r->d->stopped) {
+        sn_error_set(&r->found.error, SN_ERR_STOPPED, "%s while it was read",
+                     r->set->gone ? "it was deleted" : "the daemon stopped");
         end_failed(r);
         return;
     }
     r->storing = true;
+    r->set->view.uploaded = r->kept;
     snprintf(r->set->path, sizeof r->set->path, "%s", r->real);
     struct sn_dataset_row body = {
         .format = r->set->view.format,
-        .uploaded = r->upload[0] != '\0',
+        .uploaded = r->kept,
         .options = r->set->view.options,
         .has_info = true,
         .info = r->found.info,
@@ -278,7 +320,7 @@ static enum sn_err begin(struct sn_datasets *d,
     snprintf(upload ? r->upload : r->given, PATH_MAX, "%s",
              upload ? what->upload : what->path);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
-    rc = sn_offload_submit(d->files, look_at_folder, on_looked, r, err);
+    rc = sn_offload_submit(d->looking, look_at_folder, on_looked, r, err);
     if (rc != SN_OK) {
         set->registration = NULL;
         pthread_mutex_lock(&d->lock);
@@ -358,7 +400,7 @@ static void on_deleted(void *arg)
     r->done(r->arg, r->error.code == SN_OK ? NULL : &r->error);
     /* The row is gone, so what is not removed now is swept at the next start.
      */
-    if (r->error.code != SN_OK || !r->uploaded ||
+    if (r->error.code != SN_OK || !r->uploaded || r->d->stopped ||
         sn_offload_submit(r->d->files, remove_files, on_files_removed, r,
                           NULL) != SN_OK)
         on_files_removed(r);
@@ -425,142 +467,4 @@ void sn_datasets_delete(struct sn_datasets *d, const char *name,
         free(r);
         done(arg, &err);
     }
-}
-
-/* ---- start ---- */
-
-struct look {
-    struct sn_datasets *d;
-    char name[SN_NAME_MAX];
-    struct sn_found found;
-};
-
-static void inspect(struct look *l)
-{
-    const struct sn_dataset *data = NULL;
-    if (sn_datasets_acquire(l->d, l->name, &data, &l->found.error) != SN_OK)
-        return;
-    sn_found_take(&l->found, data);
-    sn_datasets_release(l->d, data);
-}
-
-static void look_again(void *arg)
-{
-    inspect(arg);
-}
-
-static void on_looked_again(void *arg)
-{
-    struct look *l = arg;
-    struct sn_set *set = sn_datasets_find(l->d, l->name);
-    if (set != NULL)
-        sn_set_show(set, &l->found);
-    sn_found_close(&l->found);
-    sn_datasets_sweep(l->d);
-    free(l);
-}
-
-/* The set of a row; NULL when it does not fit or there is no memory. */
-static struct sn_set *set_of(struct sn_datasets *d,
-                             const struct sn_resource *row)
-{
-    struct sn_dataset_row body;
-    struct sn_texts corrupt;
-    char path[PATH_MAX];
-    struct sn_set *set = NULL;
-    sn_dataset_row_parse(row->body, &body, &corrupt);
-    int n = body.uploaded ? snprintf(path, sizeof path, "%s/datasets/%s",
-                                     d->state_dir, row->path)
-                          : snprintf(path, sizeof path, "%s", row->path);
-    if (n > 0 && (size_t)n < sizeof path && strlen(row->name) < SN_NAME_MAX)
-        set = sn_set_new(row->name, path, body.format);
-    if (set == NULL) {
-        free(corrupt.at);
-        return NULL;
-    }
-    set->view.uploaded = body.uploaded;
-    set->view.options = body.options;
-    set->known_info = body.info;
-    set->known = body.has_info;
-    set->stored = true;
-    set->corrupt = corrupt;
-    return set;
-}
-
-static bool on_row(void *arg, const struct sn_resource *row)
-{
-    struct sn_datasets *d = arg;
-    struct sn_error err = {0};
-    struct look *l = calloc(1, sizeof *l);
-    if (l == NULL || sn_datasets_append(d, set_of(d, row), &err) != SN_OK) {
-        free(l);
-        return true;
-    }
-    l->d = d;
-    snprintf(l->name, sizeof l->name, "%s", row->name);
-    if (sn_offload_submit(d->files, look_again, on_looked_again, l, &err) !=
-        SN_OK)
-        free(l);
-    return true;
-}
-
-struct rows {
-    struct sn_datasets *d;
-    bool all; /* were read */
-};
-
-static void read_rows(void *arg, struct sn_reader *reader)
-{
-    struct rows *rows = arg;
-    struct sn_error err;
-    rows->all = sn_reader_resources(reader, SN_RESOURCE_DATASET, NULL, 0,
-                                    on_row, rows->d, &err) == SN_OK;
-    if (!rows->all)
-        sn_log(SN_LOG_WARN, "datasets", "registered data sets are not listed",
-               "problem", err.message, NULL);
-}
-
-static void add_builtin(struct sn_datasets *d, const char *path)
-{
-    struct look l = {.d = d};
-    struct sn_error err;
-    struct stat st;
-    if (path[0] == '\0')
-        return;
-    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-        sn_log(SN_LOG_INFO, "datasets", "the built-in data set is not here",
-               "name", builtin_name, "path", path, NULL);
-        return;
-    }
-    struct sn_set *set =
-        sn_set_new(builtin_name, path, sn_dataset_format_at(0)->name);
-    if (sn_datasets_append(d, set, &err) != SN_OK)
-        return;
-    set->view.builtin = true;
-    snprintf(l.name, sizeof l.name, "%s", builtin_name);
-    inspect(&l);
-    sn_set_show(set, &l.found);
-}
-
-/* Whether a folder of the store is one that a row names. */
-static int is_named(void *arg, const char *folder)
-{
-    struct sn_datasets *d = arg;
-    for (size_t i = 0; i < d->n; i++)
-        if (d->sets[i]->view.uploaded && is_below(d->sets[i]->path, folder))
-            return 1;
-    return 0;
-}
-
-enum sn_err sn_datasets_start(struct sn_datasets *d, const char *fashion_mnist,
-                              struct sn_error *err)
-{
-    struct rows rows = {.d = d};
-    if (realpath(sn_storage_dir(d->storage), d->state_dir) == NULL)
-        return sn_error_errno(err, errno, "looking at the state folder");
-    add_builtin(d, fashion_mnist);
-    enum sn_err rc = sn_storage_read_wait(d->storage, read_rows, &rows, err);
-    if (rc == SN_OK && rows.all && d->n < SN_MAX_SETS)
-        sn_dataset_store_sweep(d->state_dir, is_named, d);
-    return rc;
 }

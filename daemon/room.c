@@ -47,7 +47,8 @@ static void on_looked(void *arg)
 {
     struct sn_daemon *d = arg;
     struct sn_write write = {.done = on_probe_written, .arg = d};
-    if (d->room.code == SN_OK && sn_storage_disk_full(d->storage) &&
+    if (!d->stopping && d->room.code == SN_OK &&
+        sn_storage_disk_full(d->storage) &&
         sn_storage_probe(d->storage, &write, NULL) == SN_OK)
         return;
     answer(d, d->room.code == SN_OK);

@@ -20,7 +20,7 @@ struct sn_daemon {
     struct sn_mailbox box;
     struct sn_storage *storage;
     struct sn_listener listener;
-    struct sn_offload *files, *models;
+    struct sn_offload *files, *sets, *models;
     struct sn_datasets *datasets;
     struct sn_spaces *spaces;
     struct sn_supernets *supernets;

@@ -238,66 +238,161 @@ static enum sn_err take_all(struct unpack *u, struct sn_error *err)
     return SN_OK;
 }
 
-static enum sn_err open_archive(struct unpack *u, const char *path,
+enum content { A_TREE, ONE_STREAM };
+
+/* As many bytes as limits.ratio allows for an archive of that size, and limits
+ * at all. */
+static enum sn_err open_archive(struct unpack *u, int file, enum content what,
                                 struct sn_error *err)
 {
     struct stat st;
-    if (stat(path, &st) != 0)
-        return sn_error_errno(err, errno, "looking at the upload");
+    if (fstat(file, &st) != 0)
+        return sn_error_errno(err, errno, "looking at the archive");
+    if (!S_ISREG(st.st_mode))
+        return sn_error_set(err, SN_ERR_INVALID, "the archive is no file");
     uint64_t size = (uint64_t)st.st_size;
     u->most = u->limits->bytes;
     if (size < u->most / u->limits->ratio &&
         small + size * u->limits->ratio < u->most)
         u->most = small + size * u->limits->ratio;
-    archive_read_support_format_tar(u->archive);
-    archive_read_support_format_zip(u->archive);
+    if (what == ONE_STREAM) {
+        archive_read_support_format_raw(u->archive);
+    } else {
+        archive_read_support_format_tar(u->archive);
+        archive_read_support_format_zip(u->archive);
+    }
     archive_read_support_filter_gzip(u->archive);
     archive_read_support_filter_bzip2(u->archive);
     archive_read_support_filter_xz(u->archive);
     archive_read_support_filter_zstd(u->archive);
-    if (archive_read_open_filename(u->archive, path, BLOCK) != ARCHIVE_OK)
+    if (archive_read_open_fd(u->archive, file, BLOCK) != ARCHIVE_OK)
         return sn_error_set(err, SN_ERR_INVALID,
-                            "the body is no tar or zip archive: %.160s",
+                            "no tar or zip archive: %.160s",
                             archive_error_string(u->archive));
     return SN_OK;
 }
 
-static enum sn_err unpack(const char *archive, const char *dir,
-                          const struct sn_unpack_limits *limits,
-                          const atomic_bool *stop, struct sn_error *err)
-{
-    struct unpack u = {.limits = limits, .stop = stop};
-    enum sn_err rc = SN_OK;
-    u.folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (u.folder < 0)
-        return sn_error_errno(err, errno, "opening the folder of the data set");
-    u.archive = archive_read_new();
-    u.block = malloc(BLOCK);
-    if (u.archive == NULL || u.block == NULL)
-        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory to unpack");
-    if (rc == SN_OK)
-        rc = open_archive(&u, archive, err);
-    if (rc == SN_OK)
-        rc = take_all(&u, err);
-    if (u.archive != NULL)
-        archive_read_free(u.archive);
-    free(u.block);
-    close(u.folder);
-    return rc;
-}
+/* ---- what begins and ends all of it ---- */
 
 /* libarchive gives names in the thread's character set, which must be able to
  * hold all of them. */
-enum sn_err sn_unpack(const char *archive, const char *dir,
+struct charset {
+    locale_t utf8, before;
+};
+
+static struct charset charset_enter(void)
+{
+    struct charset c = {.utf8 =
+                            newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)};
+    if (c.utf8 != (locale_t)0)
+        c.before = uselocale(c.utf8);
+    return c;
+}
+
+static void charset_leave(struct charset c)
+{
+    if (c.utf8 == (locale_t)0)
+        return;
+    uselocale(c.before);
+    freelocale(c.utf8);
+}
+
+/* dir NULL: nothing will be written. */
+static enum sn_err unpack_open(struct unpack *u, int file, const char *dir,
+                               enum content what, struct sn_error *err)
+{
+    u->folder = -1;
+    u->archive = archive_read_new();
+    u->block = malloc(BLOCK);
+    if (u->archive == NULL || u->block == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory to unpack");
+    if (dir != NULL)
+        u->folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir != NULL && u->folder < 0)
+        return sn_error_errno(err, errno, "opening the folder of the data set");
+    return open_archive(u, file, what, err);
+}
+
+static void unpack_close(struct unpack *u)
+{
+    if (u->archive != NULL)
+        archive_read_free(u->archive);
+    free(u->block);
+    if (u->folder >= 0)
+        close(u->folder);
+}
+
+enum sn_err sn_unpack(int archive, const char *dir,
                       const struct sn_unpack_limits *limits,
                       const atomic_bool *stop, struct sn_error *err)
 {
-    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    locale_t before = utf8 != (locale_t)0 ? uselocale(utf8) : (locale_t)0;
-    enum sn_err rc = unpack(archive, dir, limits, stop, err);
-    if (utf8 != (locale_t)0) {
-        uselocale(before);
-        freelocale(utf8);
+    struct unpack u = {.limits = limits, .stop = stop};
+    struct charset charset = charset_enter();
+    enum sn_err rc = unpack_open(&u, archive, dir, A_TREE, err);
+    if (rc == SN_OK)
+        rc = take_all(&u, err);
+    unpack_close(&u);
+    charset_leave(charset);
+    return rc;
+}
+
+/* libarchive names a stream "data": the caller does it better. */
+static enum sn_err take_stream(struct unpack *u, const char *name,
+                               struct sn_error *err)
+{
+    struct archive_entry *entry;
+    char path[MAX_PATH];
+    if (!tidy(name, path) || path[0] == '\0')
+        return sn_error_set(err, SN_ERR_INVALID,
+                            "%.160s: too long or too deep a path", name);
+    if (archive_read_next_header(u->archive, &entry) != ARCHIVE_OK)
+        return archive_failed(u, name, err);
+    enum sn_err rc = put(u, path, false, err);
+    if (rc == SN_OK && syncfs(u->folder) != 0)
+        rc = sn_error_errno(err, errno, "syncing what was unpacked");
+    return rc;
+}
+
+enum sn_err sn_unpack_stream(int packed, const char *name, const char *dir,
+                             const struct sn_unpack_limits *limits,
+                             const atomic_bool *stop, uint64_t *ret_bytes,
+                             struct sn_error *err)
+{
+    struct unpack u = {.limits = limits, .stop = stop};
+    enum sn_err rc = unpack_open(&u, packed, dir, ONE_STREAM, err);
+    if (rc == SN_OK)
+        rc = take_stream(&u, name, err);
+    if (rc == SN_OK)
+        *ret_bytes = u.bytes;
+    unpack_close(&u);
+    return rc;
+}
+
+static bool is_tar_name(const char *name)
+{
+    size_t n = name != NULL ? strlen(name) : 0;
+    return n > 4 && strcmp(name + n - 4, ".tar") == 0;
+}
+
+enum sn_err sn_unpack_holds_tars(int archive, bool *ret, struct sn_error *err)
+{
+    struct sn_unpack_limits none = {.ratio = 1};
+    struct unpack u = {.limits = &none};
+    struct charset charset = charset_enter();
+    struct archive_entry *entry;
+    bool found = false;
+    enum sn_err rc = unpack_open(&u, archive, NULL, A_TREE, err);
+    if (rc == SN_OK) {
+        int code;
+        while (!found && ((code = archive_read_next_header(
+                               u.archive, &entry)) == ARCHIVE_OK ||
+                          code == ARCHIVE_WARN))
+            found = archive_entry_filetype(entry) == AE_IFREG;
+        *ret = found && is_tar_name(archive_entry_pathname(entry));
     }
+    unpack_close(&u);
+    charset_leave(charset);
+    if (lseek(archive, 0, SEEK_SET) != 0 && rc == SN_OK)
+        rc = sn_error_errno(err, errno, "looking at the archive");
     return rc;
 }

@@ -78,7 +78,12 @@ static int longer_side(int shorter, int of_shorter, int of_longer)
 
 struct sn_centre sn_centre_of(int width, int height, int resolution)
 {
-    int side = (int)ceil(resolution / 0.875);
+    return sn_centre_fit(width, height, (int)ceil(resolution / 0.875),
+                         resolution);
+}
+
+struct sn_centre sn_centre_fit(int width, int height, int side, int resolution)
+{
     struct sn_centre c = {side, side, 0, 0};
     if (width > height)
         c.width = longer_side(side, height, width);

@@ -45,6 +45,8 @@ struct sn_centre {
     int x, y;          /* where the middle begins */
 };
 struct sn_centre sn_centre_of(int width, int height, int resolution);
+/* The same with the shorter side brought to `side` >= resolution. */
+struct sn_centre sn_centre_fit(int width, int height, int side, int resolution);
 
 bool sn_draw_jitters(const struct sn_draw *draw);
 /* Brightness and saturation of n pixels of 3 channels, in place. */

@@ -56,6 +56,7 @@ struct sn_dataset_format {
                                  ends the list. Of images: none, as their
                                  readers look for themselves */
     bool images;              /* made of JPEG and PNG files: takes options */
+    bool channels;            /* else: takes the option channels alone */
 };
 
 /* The i-th format, NULL past the last; the first is the default. */
@@ -65,9 +66,12 @@ enum sn_err sn_dataset_format_find(const char *name,
                                    const struct sn_dataset_format **ret,
                                    struct sn_error *err);
 
-/* How data sets of JPEG and PNG files are read. */
+/* How data sets are read; all but the channels is of JPEG and PNG files. */
 struct sn_dataset_options {
-    int channels;         /* 1: grey; 3: colour, grey three times */
+    int channels;         /* 1: grey; 3: colour, grey three times; 0, not of
+                             JPEGs and PNGs: as they are */
+    int size;             /* squares of so many pixels a side, made once and
+                             kept in memory; 0: as they are */
     double test_share;    /* of each class, where the set has no test images */
     uint64_t split_seed;  /* which ones */
     double corrupt_share; /* more damaged images than this are an error */
@@ -76,11 +80,12 @@ struct sn_dataset_options {
     char train[256], test[256];
 };
 
-/* 3 channels, as they are, 0.2 of each class by seed 1, at most 0.01. */
-struct sn_dataset_options sn_dataset_options_default(void);
-/* SN_ERR_RANGE or SN_ERR_INVALID with the pointer at the field. */
+/* Of JPEGs and PNGs 3 channels, of others what they have; images of the size
+ * that they have, 0.2 of each class by seed 1, at most 0.01. */
+struct sn_dataset_options sn_dataset_options_default(bool images);
+/* SN_ERR_RANGE with the pointer at the field. */
 enum sn_err sn_dataset_options_check(const struct sn_dataset_options *options,
-                                     struct sn_error *err);
+                                     bool images, struct sn_error *err);
 
 /* What an earlier opening found, so that the next one knows which images are
  * damaged and whether anything has changed. Borrowed. */
@@ -97,7 +102,7 @@ struct sn_dataset_watch {
 
 struct sn_dataset_source {
     const char *format, *dir;
-    struct sn_dataset_options options;    /* of image formats */
+    struct sn_dataset_options options;
     const struct sn_dataset_known *known; /* NULL: look at everything */
     struct sn_dataset_watch *watch;       /* NULL: nobody looks */
 };
@@ -114,6 +119,17 @@ enum sn_err sn_dataset_open_source(const struct sn_dataset_source *source,
 enum sn_err sn_dataset_open(const char *format, const char *dir,
                             struct sn_dataset **ret, struct sn_error *err);
 void sn_dataset_free(struct sn_dataset *data); /* NULL is fine */
+
+/* The tars that a data set of the format "tar" is made of: `each` gets the name
+ * below the folder, the file opened for reading, and whether its name says that
+ * it is packed, which the reader of the format does not take. Ends with the
+ * first error. */
+typedef enum sn_err (*sn_dataset_shard)(void *arg, const char *name, int fd,
+                                        bool packed, struct sn_error *err);
+enum sn_err sn_dataset_shards(const char *dir,
+                              const struct sn_dataset_options *options,
+                              sn_dataset_shard each, void *arg,
+                              struct sn_error *err);
 void sn_dataset_info(const struct sn_dataset *data,
                      struct sn_dataset_info *ret);
 /* The name of a class, 0 <= i < classes; NULL where the format has none.

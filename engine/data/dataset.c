@@ -168,13 +168,47 @@ static enum sn_err count_classes(const struct sn_format *format,
     return SN_OK;
 }
 
-static enum sn_err read_both(const struct sn_format *format, const char *dir,
+/* Grey images become colour ones where that is wanted. */
+static enum sn_err take_channels(int wanted, uint64_t max_bytes,
+                                 struct sn_images *images,
+                                 struct sn_shape *shape, struct sn_error *err)
+{
+    uint64_t n =
+        (uint64_t)images->n * (uint64_t)shape->height * (uint64_t)shape->width;
+    if (wanted == 0 || wanted == shape->channels)
+        return SN_OK;
+    if (wanted < shape->channels)
+        return sn_error_at(err, SN_ERR_INVALID, "/channels",
+                           "its images have %d channels, and are not made grey",
+                           shape->channels);
+    if (n > max_bytes / 3)
+        return sn_error_at(
+            err, SN_ERR_TOOLARGE, "/channels",
+            "with 3 channels its pixels are over %" PRIu64 " bytes", max_bytes);
+    uint8_t *wide = malloc(3 * n);
+    if (wide == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for colour images");
+    for (uint64_t i = 0; i < n; i++)
+        memset(wide + 3 * i, images->pixels[i], 3);
+    free(images->pixels);
+    images->pixels = wide;
+    shape->channels = 3;
+    return SN_OK;
+}
+
+static enum sn_err read_both(const struct sn_format *format,
+                             const struct sn_dataset_source *source,
                              struct sn_dataset *data, struct sn_error *err)
 {
+    const char *dir = source->dir;
+    int channels = format->is.channels ? source->options.channels : 0;
     struct sn_dataset_info *info = &data->info;
     struct sn_shape train = {0}, test = {0};
     enum sn_err rc = format->read(dir, false, SN_DATASET_MAX_BYTES,
                                   &data->train, &train, err);
+    if (rc == SN_OK)
+        rc = take_channels(channels, SN_DATASET_MAX_BYTES, &data->train, &train,
+                           err);
     if (rc != SN_OK)
         return rc;
     info->channels = train.channels;
@@ -182,6 +216,8 @@ static enum sn_err read_both(const struct sn_format *format, const char *dir,
     info->width = train.width;
     uint64_t left = SN_DATASET_MAX_BYTES - data->train.n * image_bytes(info);
     rc = format->read(dir, true, left, &data->test, &test, err);
+    if (rc == SN_OK)
+        rc = take_channels(channels, left, &data->test, &test, err);
     if (rc != SN_OK)
         return rc;
     if (test.channels != train.channels || test.height != train.height ||
@@ -240,7 +276,7 @@ static enum sn_err open_images(const struct sn_format *reader,
                                struct sn_dataset *data, struct sn_error *err)
 {
     struct sn_names corrupt = {0};
-    enum sn_err rc = sn_dataset_options_check(&source->options, err);
+    enum sn_err rc = sn_dataset_options_check(&source->options, true, err);
     if (rc == SN_OK)
         rc = reader->list(source, data, err);
     if (rc == SN_OK && source->known != NULL)
@@ -298,7 +334,7 @@ enum sn_err sn_dataset_open_source(const struct sn_dataset_source *source,
     if (data == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a data set");
     rc = reader->list != NULL ? open_images(reader, source, data, err)
-                              : read_both(reader, source->dir, data, err);
+                              : read_both(reader, source, data, err);
     if (rc != SN_OK)
         goto err_after_alloc;
     if (data->info.variable)
@@ -321,8 +357,12 @@ err_after_alloc:
 enum sn_err sn_dataset_open(const char *format, const char *dir,
                             struct sn_dataset **ret, struct sn_error *err)
 {
+    const struct sn_dataset_format *found = NULL;
+    enum sn_err rc = sn_dataset_format_find(format, &found, err);
+    if (rc != SN_OK)
+        return rc;
     struct sn_dataset_source source = {.format = format, .dir = dir};
-    source.options = sn_dataset_options_default();
+    source.options = sn_dataset_options_default(found->images);
     return sn_dataset_open_source(&source, ret, err);
 }
 

@@ -118,6 +118,6 @@ static const char *const files[] = {"train-images-idx3-ubyte",
                                     NULL};
 
 const struct sn_format sn_format_idx = {
-    .is = {.name = "idx", .files = files},
+    .is = {.name = "idx", .files = files, .channels = true},
     .read = read_split,
 };

@@ -187,6 +187,6 @@ static const char *const files[] = {"train_images.npy", "train_labels.npy",
                                     "test_images.npy", "test_labels.npy", NULL};
 
 const struct sn_format sn_format_npy = {
-    .is = {.name = "npy", .files = files},
+    .is = {.name = "npy", .files = files, .channels = true},
     .read = read_split,
 };

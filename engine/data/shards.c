@@ -43,9 +43,26 @@ static enum sn_err expand(const char *pattern, const char *pointer,
     return SN_OK;
 }
 
-/* The .tar files of a folder below ("" for itself); no such folder is fine. */
-static enum sn_err list(int folder, const char *below, struct sn_names *ret,
-                        struct sn_error *err)
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t n = strlen(name), e = strlen(ending);
+    return n > e && strcmp(name + n - e, ending) == 0;
+}
+
+bool sn_shards_is_packed(const char *name)
+{
+    static const char *const endings[] = {".tar.gz", ".tgz", ".tar.bz2",
+                                          ".tar.xz", ".tar.zst"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (ends_with(name, endings[i]))
+            return true;
+    return false;
+}
+
+/* The tars of a folder below ("" for itself), plain or packed ones; no such
+ * folder is fine. */
+static enum sn_err list_kind(int folder, const char *below, bool packed,
+                             struct sn_names *ret, struct sn_error *err)
 {
     struct dirent *entry;
     enum sn_err rc = SN_OK;
@@ -63,9 +80,9 @@ static enum sn_err list(int folder, const char *below, struct sn_names *ret,
     }
     while (rc == SN_OK && (entry = readdir(dir)) != NULL) {
         char name[512];
-        size_t n = strlen(entry->d_name);
-        if (entry->d_name[0] == '.' || n < 4 ||
-            strcmp(entry->d_name + n - 4, ".tar") != 0)
+        if (entry->d_name[0] == '.' ||
+            !(packed ? sn_shards_is_packed(entry->d_name)
+                     : ends_with(entry->d_name, ".tar")))
             continue;
         snprintf(name, sizeof name, "%s%s%s", below, below[0] ? "/" : "",
                  entry->d_name);
@@ -77,6 +94,14 @@ static enum sn_err list(int folder, const char *below, struct sn_names *ret,
     closedir(dir);
     sn_names_sort(ret);
     return rc;
+}
+
+static enum sn_err list(int folder, const char *below, struct sn_names *ret,
+                        struct sn_error *err)
+{
+    enum sn_err rc = list_kind(folder, below, false, ret, err);
+    return rc == SN_OK && ret->n == 0 ? list_kind(folder, below, true, ret, err)
+                                      : rc;
 }
 
 static enum sn_err look_around(int folder, struct sn_names *ret_train,
@@ -105,5 +130,41 @@ enum sn_err sn_shards_find(int folder, const struct sn_dataset_options *options,
     rc = expand(options->train, "/train", ret_train, err);
     if (rc == SN_OK && options->test[0] != '\0')
         rc = expand(options->test, "/test", ret_test, err);
+    return rc;
+}
+
+/* Every tar of both lists, opened; `each` closes none. */
+static enum sn_err visit(int folder, const struct sn_names *names,
+                         sn_dataset_shard each, void *arg, struct sn_error *err)
+{
+    enum sn_err rc = SN_OK;
+    for (uint32_t i = 0; rc == SN_OK && i < names->n; i++) {
+        const char *name = names->at[i];
+        int fd = sn_items_open_below(folder, name, O_RDONLY);
+        if (fd < 0)
+            return sn_error_errno(err, errno, "%s: opening", name);
+        rc = each(arg, name, fd, sn_shards_is_packed(name), err);
+        close(fd);
+    }
+    return rc;
+}
+
+enum sn_err sn_dataset_shards(const char *dir,
+                              const struct sn_dataset_options *options,
+                              sn_dataset_shard each, void *arg,
+                              struct sn_error *err)
+{
+    struct sn_names train = {0}, test = {0};
+    int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return sn_error_errno(err, errno, "%s: opening", dir);
+    enum sn_err rc = sn_shards_find(folder, options, &train, &test, err);
+    if (rc == SN_OK)
+        rc = visit(folder, &train, each, arg, err);
+    if (rc == SN_OK)
+        rc = visit(folder, &test, each, arg, err);
+    sn_names_close(&train);
+    sn_names_close(&test);
+    close(folder);
     return rc;
 }

@@ -4,6 +4,8 @@
  *   else                the .tar files of train/, with those of test/ or val/
  *   else                the .tar files of the folder, all for training
  *
+ * Where a folder has no .tar files, packed ones (.tar.gz, ...) count instead.
+ *
  * Names are relative to the folder. Thread-safe.
  */
 #ifndef SN_SHARDS_H
@@ -19,5 +21,8 @@ enum { SN_MAX_SHARDS = 100000 };
 enum sn_err sn_shards_find(int folder, const struct sn_dataset_options *options,
                            struct sn_names *ret_train,
                            struct sn_names *ret_test, struct sn_error *err);
+
+/* Whether a name says that the tar is packed: .tar.gz, .tgz, ... */
+bool sn_shards_is_packed(const char *name);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "engine/data/augment.h"
 #include "engine/data/image.h"
 
 /* How many training images mean and standard deviation are of, when not all
@@ -17,8 +18,13 @@ enum { SAMPLE = 2000, MAX_THREADS = 8 };
 
 /* What is found of one image. */
 struct finding {
-    int width, height;
     bool damaged;
+};
+
+/* What a thread reads and resizes by, used again from one image to the next. */
+struct room {
+    struct sn_item_bytes bytes;
+    struct sn_resize_room resize;
 };
 
 /* The sums of one image of the sample; each image counts the same, whatever
@@ -31,7 +37,7 @@ struct survey {
     const struct sn_dataset_source *source;
     struct sn_dataset *data;
     struct sn_items *items;
-    int channels;
+    int channels, size;      /* size 0: images as they are */
     uint32_t n, n_train;     /* items: training, then test */
     uint32_t step;           /* every step-th training image is of the sample */
     struct finding *finding; /* [n] */
@@ -84,8 +90,6 @@ static void measure(const struct sn_image *image, struct moments *ret)
 /* Keeps what one image holds. */
 static void take(struct survey *s, uint32_t i, const struct sn_image *image)
 {
-    s->finding[i].width = image->width;
-    s->finding[i].height = image->height;
     if (image->width != s->shape.width || image->height != s->shape.height)
         s->mixed = true;
     else if (s->store != NULL)
@@ -95,31 +99,70 @@ static void take(struct survey *s, uint32_t i, const struct sn_image *image)
         measure(image, &s->moments[i / s->step]);
 }
 
+/* The middle of an image whose shorter side is brought to s->size, as images
+ * are evaluated. Replaces it. */
+static enum sn_err resize(const struct survey *s, struct room *room,
+                          struct sn_image *image, struct sn_error *err)
+{
+    struct sn_centre c =
+        sn_centre_fit(image->width, image->height, s->size, s->size);
+    int longest = image->width > image->height ? image->width : image->height;
+    if (longest > SN_RESIZE_MAX_SIDE || c.width > SN_RESIZE_MAX_SIDE ||
+        c.height > SN_RESIZE_MAX_SIDE)
+        return sn_error_set(err, SN_ERR_TOOLARGE,
+                            "is of %d x %d pixels, too long a strip to resize",
+                            image->width, image->height);
+    size_t row = (size_t)image->width * (size_t)image->channels;
+    struct sn_pixels from = {image->pixels, image->width, image->height,
+                             image->channels, row};
+    struct sn_resize how = {
+        SN_FILTER_BILINEAR, c.width, c.height, c.x, c.y, s->size, s->size};
+    uint8_t *to = malloc(
+        shape_bytes(&(struct sn_shape){image->channels, s->size, s->size}));
+    if (to == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for an image");
+    enum sn_err rc = sn_resize(&from, &how, &room->resize, to, err);
+    if (rc != SN_OK) {
+        free(to);
+        return rc;
+    }
+    free(image->pixels);
+    *image = (struct sn_image){s->size, s->size, image->channels, to};
+    return SN_OK;
+}
+
 /* Damage is a finding; that there is no memory is an error. */
-static enum sn_err look_at(struct survey *s, uint32_t i,
-                           struct sn_item_bytes *bytes,
+static enum sn_err look_at(struct survey *s, uint32_t i, struct room *room,
                            struct sn_image *ret_image, struct sn_error *err)
 {
-    enum sn_err rc = sn_items_read(s->items, item_at(s, i), bytes, err);
+    const struct sn_item_bytes *in = &room->bytes;
+    enum sn_err rc = sn_items_read(s->items, item_at(s, i), &room->bytes, err);
     if (rc != SN_OK)
         return rc;
-    rc = sn_image_decode(bytes->bytes, bytes->n, s->channels, 0, 0, ret_image,
-                         err);
+    rc = sn_image_decode(in->bytes, in->n, s->channels, 0, 0, ret_image, err);
+    if (rc == SN_OK && s->size > 0)
+        rc = resize(s, room, ret_image, err);
     if (rc != SN_OK && rc != SN_ERR_NOMEM)
         s->finding[i].damaged = true;
     return rc;
+}
+
+static void close_room(struct room *room)
+{
+    free(room->bytes.bytes);
+    sn_resize_room_close(&room->resize);
 }
 
 static void *run(void *arg)
 {
     struct survey *s = arg;
     struct sn_dataset_watch *watch = s->source->watch;
-    struct sn_item_bytes bytes = {0};
+    struct room room = {0};
     uint32_t i;
     while (!s->ended && (i = s->next++) < s->n) {
         struct sn_image image = {0};
         struct sn_error err = {0};
-        enum sn_err rc = look_at(s, i, &bytes, &image, &err);
+        enum sn_err rc = look_at(s, i, &room, &image, &err);
         if (rc == SN_OK)
             take(s, i, &image);
         else if (!s->finding[i].damaged)
@@ -133,7 +176,7 @@ static void *run(void *arg)
             fail(s, &err);
         }
     }
-    free(bytes.bytes);
+    close_room(&room);
     return NULL;
 }
 
@@ -151,33 +194,44 @@ static void run_all(struct survey *s)
         pthread_join(thread[--started], NULL);
 }
 
+/* Room for all images of s->shape, if they may have so much. */
+static enum sn_err take_store(struct survey *s, struct sn_error *err)
+{
+    uint64_t most = s->size > 0 ? SN_DATASET_MAX_BYTES : SN_DATASET_MAX_DECODED;
+    if (s->n > most / shape_bytes(&s->shape))
+        return s->size == 0
+                   ? SN_OK
+                   : sn_error_at(err, SN_ERR_TOOLARGE, "/size",
+                                 "%" PRIu32 " images of that size take over "
+                                 "%" PRIu64 " MiB of memory",
+                                 s->n, most >> 20);
+    s->store = malloc(s->n * shape_bytes(&s->shape));
+    return s->store != NULL ? SN_OK
+                            : sn_error_set(err, SN_ERR_NOMEM,
+                                           "no memory for decoded images");
+}
+
 /* The first image that can be decoded says what shape all must have to stay
  * decoded. */
 static enum sn_err begin_store(struct survey *s, struct sn_error *err)
 {
-    struct sn_item_bytes bytes = {0};
+    struct room room = {0};
     struct sn_image image = {0};
     struct sn_error why = {0}; /* of a damaged one, which is no failure */
     enum sn_err rc = SN_ERR_CORRUPT;
     for (uint32_t i = 0; i < s->n && rc != SN_OK; i++) {
-        rc = look_at(s, i, &bytes, &image, &why);
+        rc = look_at(s, i, &room, &image, &why);
         if (rc != SN_OK && !s->finding[i].damaged)
             break;
     }
-    free(bytes.bytes);
+    close_room(&room);
     if (rc != SN_OK && s->finding[s->n - 1].damaged)
         return SN_OK; /* none at all: told by the count of damaged ones */
     if (rc != SN_OK)
         return sn_error_set(err, rc, "%s", why.message);
     s->shape = (struct sn_shape){s->channels, image.height, image.width};
     sn_image_free(&image);
-    if (s->n <= SN_DATASET_MAX_DECODED / shape_bytes(&s->shape)) {
-        s->store = malloc(s->n * shape_bytes(&s->shape));
-        if (s->store == NULL)
-            return sn_error_set(err, SN_ERR_NOMEM,
-                                "no memory for decoded images");
-    }
-    return SN_OK;
+    return take_store(s, err);
 }
 
 /* ---- what is damaged ---- */
@@ -201,13 +255,13 @@ static enum sn_err name_damaged(struct survey *s, struct sn_error *err)
 static void explain(struct survey *s, struct sn_error *ret)
 {
     for (uint32_t i = 0; i < s->n; i++) {
-        struct sn_item_bytes bytes = {0};
+        struct room room = {0};
         struct sn_image image = {0};
         if (!s->finding[i].damaged)
             continue;
-        look_at(s, i, &bytes, &image, ret);
+        look_at(s, i, &room, &image, ret);
         sn_image_free(&image);
-        free(bytes.bytes);
+        close_room(&room);
         return;
     }
 }
@@ -256,22 +310,53 @@ static void drop(struct sn_item_list *list, const struct finding *finding)
     list->n = n;
 }
 
-/* One split's pixels, out of the store, with their labels. */
-static enum sn_err take_split(struct survey *s, const struct sn_item_list *list,
-                              uint32_t first, uint32_t n,
-                              struct sn_images *images, struct sn_error *err)
+/* Moves the sound images of a split, from number `first` on, together at `to`.
+ */
+static void gather(const struct survey *s, uint32_t first, uint32_t n,
+                   uint8_t *to)
 {
     size_t bytes = shape_bytes(&s->shape);
-    images->pixels = malloc(list->n * bytes);
+    for (uint32_t i = first; i < first + n; i++) {
+        if (s->finding[i].damaged)
+            continue;
+        if (to != s->store + i * bytes)
+            memcpy(to, s->store + i * bytes, bytes);
+        to += bytes;
+    }
+}
+
+static enum sn_err take_labels(const struct sn_item_list *list,
+                               struct sn_images *images, struct sn_error *err)
+{
+    images->n = list->n;
     images->labels = malloc(list->n * sizeof *images->labels);
-    if (images->pixels == NULL || images->labels == NULL)
-        return sn_error_set(err, SN_ERR_NOMEM, "no memory for decoded images");
-    for (uint32_t i = 0; i < n; i++)
-        if (!s->finding[first + i].damaged)
-            memcpy(images->pixels + images->n++ * bytes,
-                   s->store + (first + i) * bytes, bytes);
+    if (images->labels == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for labels");
     for (uint32_t i = 0; i < list->n; i++)
         images->labels[i] = (uint16_t)list->at[i].label;
+    return SN_OK;
+}
+
+/* The store becomes the training images: they are most of it, and come first in
+ * it, so that they move down within it at most. */
+static enum sn_err take_splits(struct survey *s, struct sn_error *err)
+{
+    struct sn_images *train = &s->data->train, *test = &s->data->test;
+    size_t bytes = shape_bytes(&s->shape);
+    enum sn_err rc = take_labels(&s->items->train, train, err);
+    if (rc == SN_OK)
+        rc = take_labels(&s->items->test, test, err);
+    if (rc != SN_OK)
+        return rc;
+    test->pixels = malloc(test->n * bytes);
+    if (test->pixels == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for decoded images");
+    gather(s, s->n_train, s->n - s->n_train, test->pixels);
+    gather(s, 0, s->n_train, s->store);
+    train->pixels = realloc(s->store, train->n * bytes);
+    if (train->pixels == NULL) /* it only shrinks */
+        train->pixels = s->store;
+    s->store = NULL;
     return SN_OK;
 }
 
@@ -299,10 +384,8 @@ static enum sn_err settle(struct survey *s, struct sn_error *err)
 {
     struct sn_dataset *data = s->data;
     struct sn_dataset_info *info = &data->info;
-    uint32_t n_train = s->n_train, n_test = s->n - s->n_train;
-    enum sn_err rc = SN_OK;
     drop(&s->items->train, s->finding);
-    drop(&s->items->test, s->finding + n_train);
+    drop(&s->items->test, s->finding + s->n_train);
     info->channels = s->channels;
     info->train = s->items->train.n;
     info->test = s->items->test.n;
@@ -316,9 +399,7 @@ static enum sn_err settle(struct survey *s, struct sn_error *err)
     }
     info->height = s->shape.height;
     info->width = s->shape.width;
-    rc = take_split(s, &s->items->train, 0, n_train, &data->train, err);
-    if (rc == SN_OK)
-        rc = take_split(s, &s->items->test, n_train, n_test, &data->test, err);
+    enum sn_err rc = take_splits(s, err);
     sn_items_free(data->items);
     data->items = NULL;
     return rc;
@@ -329,6 +410,7 @@ enum sn_err sn_survey(const struct sn_dataset_source *source,
 {
     struct survey s = {.source = source, .data = data, .items = data->items};
     s.channels = source->options.channels;
+    s.size = source->options.size;
     s.n_train = data->items->train.n;
     s.n = s.n_train + data->items->test.n;
     s.step = (s.n_train + SAMPLE - 1) / SAMPLE;

@@ -49,9 +49,8 @@ static enum sn_err walk_failed(struct walk *w, struct sn_error *err)
 {
     const char *why = archive_error_string(w->tar);
     return sn_error_set(err, SN_ERR_CORRUPT,
-                        "%s: cannot be read as a plain tar (packed ones have "
-                        "to be unpacked or uploaded): %.120s",
-                        w->shard, why != NULL ? why : "it is damaged");
+                        "%s: cannot be read as a plain tar: %.120s", w->shard,
+                        why != NULL ? why : "it is damaged");
 }
 
 /* ---- names ---- */

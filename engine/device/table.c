@@ -323,7 +323,6 @@ static bool row_is_sound(const struct sn_table *t,
 static enum sn_err check_coverage(const struct sn_table *t,
                                   struct sn_error *err)
 {
-    size_t known = 0;
     bool *seen = calloc(t->n + 1, sizeof seen[0]);
     enum sn_err rc = SN_OK;
     if (seen == NULL)
@@ -342,7 +341,6 @@ static enum sn_err check_coverage(const struct sn_table *t,
                                   "there is no latency of %s", key);
                 break;
             }
-            known += !seen[row - t->row];
             seen[row - t->row] = true;
         }
     }

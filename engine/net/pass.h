@@ -29,6 +29,8 @@ struct sn_source sn_pass_depth_output(const struct sn_pass *p, int b);
 void sn_resnet_forward(const struct sn_pass *p, float *ret_logits);
 void sn_resnet_backward(const struct sn_pass *p, const float *dlogits,
                         float *ret_gradient);
+void sn_resnet_block_again(const struct sn_pass *p, int b);
+void sn_resnet_stem_again(const struct sn_pass *p);
 /* [resnet] A bottleneck's 3x3 output as it is read: activated. */
 struct sn_source sn_pass_middle(const struct sn_pass *p, int b);
 

@@ -208,7 +208,13 @@ void sn_resnet_backward(const struct sn_pass *p, const float *dlogits,
 
     tail_back(&g, dlogits, stream[last % 2]);
     for (int b = last; b >= 0; b--) {
+        if (p->tape->recomputes) {
+            sn_resnet_block_again(p, b);
+        }
         block_back(&g, b, stream[b % 2], stream[(b + 1) % 2]);
+    }
+    if (p->tape->recomputes) {
+        sn_resnet_stem_again(p);
     }
     stem_back(&g, stream[1]);
 }

@@ -86,14 +86,11 @@ static void take_mean(const struct sn_pass *p, int b)
     }
 }
 
-static void block(const struct sn_pass *p, int b)
+/* All that a block makes but its output. */
+static void branches(const struct sn_pass *p, int b)
 {
-    const struct sn_block_plan *plan = &p->sub->plan.block[b];
     const struct sn_block_tape *t = &p->tape->block[b];
-    const struct sn_bn_tape *bn =
-        p->tape->bn + sn_layer_in_bottleneck(b, SN_CONV_IN);
     int first = sn_layer_in_bottleneck(b, SN_CONV_IN);
-    struct sn_plane out = sn_pass_plane(p, first + SN_CONV_OUT);
     float *active = p->tape->active != NULL ? p->tape->active : t->a;
     struct sn_source in = {.u = t->x};
 
@@ -102,17 +99,39 @@ static void block(const struct sn_pass *p, int b)
     conv3_bn(p, first + SN_CONV_MID, active, t->b);
     in = sn_pass_middle(p, b);
     conv1_bn(p, first + SN_CONV_OUT, &in, t->d);
-    if (!plan->downsamples) {
+    if (p->sub->plan.block[b].downsamples) {
+        take_mean(p, b);
+        in = (struct sn_source){.u = t->mean};
+        conv1_bn(p, first + SN_CONV_SHORT, &in, t->shortcut);
+    }
+}
+
+static void block(const struct sn_pass *p, int b)
+{
+    const struct sn_block_tape *t = &p->tape->block[b];
+    int first = sn_layer_in_bottleneck(b, SN_CONV_IN);
+    const struct sn_bn_tape *bn = p->tape->bn + first;
+    struct sn_plane out = sn_pass_plane(p, first + SN_CONV_OUT);
+
+    branches(p, b);
+    if (!p->sub->plan.block[b].downsamples) {
         sn_sum_relu(p->cx, &out, t->d, bn[SN_CONV_OUT].scale,
                     bn[SN_CONV_OUT].shift, t->x, NULL, NULL, t->y);
         return;
     }
-    take_mean(p, b);
-    in = (struct sn_source){.u = t->mean};
-    conv1_bn(p, first + SN_CONV_SHORT, &in, t->shortcut);
     sn_sum_relu(p->cx, &out, t->d, bn[SN_CONV_OUT].scale, bn[SN_CONV_OUT].shift,
                 t->shortcut, bn[SN_CONV_SHORT].scale, bn[SN_CONV_SHORT].shift,
                 t->y);
+}
+
+void sn_resnet_stem_again(const struct sn_pass *p)
+{
+    stem(p);
+}
+
+void sn_resnet_block_again(const struct sn_pass *p, int b)
+{
+    branches(p, b);
 }
 
 struct sn_source sn_pass_middle(const struct sn_pass *p, int b)

@@ -2,6 +2,8 @@
  *
  *   training      every raw output, every block's input and output, the stem's
  *                 activated planes; the rest is made again when it is read
+ *   recomputing   the inputs and outputs of blocks alone; the stem and all raw
+ *                 outputs share memory, and backward makes each one's again
  *   forward only  blocks share their memory, x and y go to and fro; BNs are
  *                 applied in place
  */
@@ -135,32 +137,39 @@ static void take_temporaries(struct bump *mem, const struct extents *e,
 }
 
 size_t sn_resnet_tape_make(const struct sn_compute *compute,
-                           const struct sn_plan *plan, int n, bool train,
+                           const struct sn_plan *plan, int n, enum sn_keep keep,
                            float *base, struct sn_tape *ret)
 {
+    bool train = keep != SN_KEEP_NOTHING, all = keep == SN_KEEP_ALL;
     struct bump mem = {.compute = compute, .n = (size_t)n, .base = base};
     struct sn_layer layer[SN_MAX_LAYERS];
     sn_layers_make(plan, layer);
     struct extents e = measure(&mem, plan, layer);
 
     ret->n = n;
+    ret->recomputes = keep == SN_KEEP_INPUTS;
     take_statistics(&mem, plan, layer, ret);
     take_temporaries(&mem, &e, train, ret);
     ret->pooled = take_plane(&mem, plan->head_out, 1);
     ret->logits = take_plane(&mem, plan->classes, 1);
-    size_t mark = mem.used;
-    take_stem(&mem, plan, layer, train, ret);
     float *x = train ? take_plane(&mem, plan->stem_out, plan->pool_size)
                      : ret->stream[0];
+    for (int i = 0; train && i < plan->n_blocks; i++) {
+        const struct sn_block_plan *b = &plan->block[i];
+        ret->block[i].y = take_plane(&mem, b->out, b->out_size);
+    }
+    size_t mark = mem.used;
+    take_stem(&mem, plan, layer, train, ret);
     for (int i = 0; i < plan->n_blocks; i++) {
         const struct sn_block_plan *b = &plan->block[i];
         struct sn_block_tape *t = &ret->block[i];
-        if (!train) {
+        if (!all) {
             mem.used = mark;
         }
         t->x = x;
-        t->y = train ? take_plane(&mem, b->out, b->out_size)
-                     : ret->stream[(i + 1) % 2];
+        if (!train) {
+            t->y = ret->stream[(i + 1) % 2];
+        }
         take_block(&mem, b, t);
         x = t->y;
     }

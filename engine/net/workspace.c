@@ -150,8 +150,7 @@ size_t sn_tape_make(const struct sn_compute *compute,
 {
     if (plan->family == SN_FAMILY_RESNET) {
         ret->store = SN_STORE_F32;
-        return sn_resnet_tape_make(compute, plan, n, keep != SN_KEEP_NOTHING,
-                                   base, ret);
+        return sn_resnet_tape_make(compute, plan, n, keep, base, ret);
     }
     struct bump mem = {
         .compute = compute, .n = n, .store = store, .base = base};

@@ -9,7 +9,8 @@
  * lets every block use the same memory, its stream and raw projections (which
  * the next block still reads) going to and fro between two buffers each.
  * A training pass that recomputes keeps x of every block alone: a and b share
- * memory as there, d goes to and fro, and backward makes each block's anew.
+ * memory as there, d goes to and fro, and backward makes each block's anew (of
+ * the ResNet family the stem's, too, and all of a block but its output).
  * Tensors (the pointers to void) are stored as the workspace says, vectors and
  * statistics in floats. Batch statistics are kept in all three. A tape is laid
  * out anew for each pass, by arithmetic alone.
@@ -88,7 +89,7 @@ size_t sn_tape_make(const struct sn_compute *compute,
 
 /* The same of the ResNet family. */
 size_t sn_resnet_tape_make(const struct sn_compute *compute,
-                           const struct sn_plan *plan, int n, bool train,
+                           const struct sn_plan *plan, int n, enum sn_keep keep,
                            float *base, struct sn_tape *ret);
 
 #endif

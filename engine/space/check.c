@@ -12,6 +12,8 @@ enum {
     MAX_RESOLUTION = 512,
     MAX_KERNEL = 7,
     MAX_EXPAND = 16,
+    MIN_RATIO = 50, /* thousandths */
+    MAX_RATIO = 2000,
     LEAST_SIDE = 2, /* pixels a side that the last stage must leave */
     REFERENCE_CHANNELS = 3,
     REFERENCE_CLASSES = 1000
@@ -86,6 +88,25 @@ static enum sn_err check_act(const struct check *c, const char *pointer,
     return REFUSE(c, pointer, "must be relu, relu6 or hswish");
 }
 
+/* A rising list of the ResNet family's ratios. */
+static enum sn_err check_ratios(const struct check *c, const char *name, int n,
+                                const uint16_t *ratio)
+{
+    char at[48];
+    snprintf(at, sizeof at, "/%s", name);
+    if (n < 1 || n > SN_MAX_CHOICES)
+        return REFUSE(c, at, "must list 1 to %d ratios", SN_MAX_CHOICES);
+    for (int i = 0; i < n; i++) {
+        snprintf(at, sizeof at, "/%s/%d", name, i);
+        if (ratio[i] < MIN_RATIO || ratio[i] > MAX_RATIO)
+            return REFUSE(c, at, "%g: must be from %g to %g", ratio[i] / 1000.0,
+                          MIN_RATIO / 1000.0, MAX_RATIO / 1000.0);
+        if (i > 0 && ratio[i] <= ratio[i - 1])
+            return REFUSE(c, at, "%g: the list must rise", ratio[i] / 1000.0);
+    }
+    return SN_OK;
+}
+
 /* A rising list of values within bounds. */
 static enum sn_err check_list(const struct check *c, int stage,
                               const char *name, const struct sn_choices *list,
@@ -114,6 +135,14 @@ static bool holds(const struct sn_choices *list, int value)
     return false;
 }
 
+/* An expand as users write it. */
+static double shown(const struct sn_space *space, int expand)
+{
+    return space->family == SN_FAMILY_RESNET && expand <= SN_MAX_CHOICES
+               ? space->expand_ratio[expand - 1] / 1000.0
+               : expand;
+}
+
 /* The largest network must hold every other's weights: what the deepest stage
  * forces is the largest expand, and what is never taken is not in the list. */
 static enum sn_err check_coupled(const struct check *c, int i)
@@ -135,10 +164,11 @@ static enum sn_err check_coupled(const struct check *c, int i)
         int expand = coupled->expand[d];
         snprintf(at, sizeof at, "/stages/%d/coupling/expand/%d", i, d);
         if (expand != 0 && !holds(&stage->expand, expand))
-            return REFUSE(c, at, "%d is not an expand of this stage", expand);
+            return REFUSE(c, at, "%g is not an expand of this stage",
+                          shown(c->space, expand));
         if (expand != 0 && expand < before)
-            return REFUSE(c, at, "%d: a deeper stage cannot be narrower",
-                          expand);
+            return REFUSE(c, at, "%g: a deeper stage cannot be narrower",
+                          shown(c->space, expand));
         before = expand != 0 ? expand : before;
         forced += expand != 0;
     }
@@ -151,6 +181,38 @@ static enum sn_err check_coupled(const struct check *c, int i)
                       "has its expand, the deepest the largest");
     }
     return SN_OK;
+}
+
+/* A bottleneck: its widths are its stage's by the largest ratio, and the
+ * middle's of that. */
+static enum sn_err check_bottlenecks(const struct check *c, int i)
+{
+    const struct sn_space *s = c->space;
+    const struct sn_stage *stage = &s->stage[i];
+    double wide = s->width_ratio[s->n_width_ratios - 1] / 1000.0;
+    double middle = s->expand_ratio[s->n_expand_ratios - 1] / 1000.0;
+    enum sn_err rc;
+    char at[48];
+    snprintf(at, sizeof at, "/stages/%d/width", i);
+    if ((rc = check_number(c, at, stage->width, 1, MAX_WIDTH)) != SN_OK)
+        return rc;
+    if (stage->width * wide > MAX_WIDTH ||
+        stage->width * wide * middle > MAX_WIDTH)
+        return REFUSE(c, at, "with the largest ratios it is over %d",
+                      MAX_WIDTH);
+    snprintf(at, sizeof at, "/stages/%d/stride", i);
+    if ((rc = check_stride(c, at, stage->stride)) != SN_OK ||
+        (rc = check_list(c, i, "depth", &stage->depth, 1, SN_MAX_DEPTH)) !=
+            SN_OK ||
+        (rc = check_list(c, i, "expand", &stage->expand, 1,
+                         s->n_expand_ratios)) != SN_OK)
+        return rc;
+    snprintf(at, sizeof at, "/stages/%d", i);
+    if (stage->kernel.n != 1 || stage->kernel.value[0] != 3 || stage->se ||
+        stage->act != SN_ACT_RELU || stage->base_depth < 1 ||
+        stage->base_depth > stage->depth.value[0])
+        return REFUSE(c, at, "is no stage of bottlenecks");
+    return check_coupled(c, i);
 }
 
 static enum sn_err check_stage(const struct check *c, int i)
@@ -182,7 +244,26 @@ static enum sn_err check_stage(const struct check *c, int i)
     return check_coupled(c, i);
 }
 
-static enum sn_err check_parts(const struct check *c)
+/* [resnet] All but its stages. */
+static enum sn_err check_resnet_parts(const struct check *c)
+{
+    const struct sn_space *s = c->space;
+    enum sn_err rc;
+    if ((rc = check_number(c, "/stem/width", s->stem_width, 1, MAX_WIDTH)) ||
+        (rc = check_stride(c, "/stem/stride", s->stem_stride)) ||
+        (rc = check_ratios(c, "width_ratios", s->n_width_ratios,
+                           s->width_ratio)) ||
+        (rc = check_ratios(c, "expand_ratios", s->n_expand_ratios,
+                           s->expand_ratio)))
+        return rc;
+    if (s->stem_width * s->width_ratio[s->n_width_ratios - 1] / 1000.0 >
+        MAX_WIDTH)
+        return REFUSE(c, "/stem/width", "with the largest ratio it is over %d",
+                      MAX_WIDTH);
+    return SN_OK;
+}
+
+static enum sn_err check_mobile_parts(const struct check *c)
 {
     const struct sn_space *s = c->space;
     enum sn_err rc = SN_OK;
@@ -197,12 +278,22 @@ static enum sn_err check_parts(const struct check *c)
         (rc =
              check_number(c, "/head/features", s->feature_width, 0, MAX_WIDTH)))
         return rc;
+    return SN_OK;
+}
+
+static enum sn_err check_parts(const struct check *c)
+{
+    const struct sn_space *s = c->space;
+    bool mobile = s->family == SN_FAMILY_MOBILE;
+    enum sn_err rc = mobile ? check_mobile_parts(c) : check_resnet_parts(c);
+    if (rc != SN_OK)
+        return rc;
     if (!(s->bn_eps >= 1e-6f && s->bn_eps <= 0.1f))
         return REFUSE(c, "/bn_epsilon", "must be from 1e-6 to 0.1");
     if (s->n_stages < 1 || s->n_stages > SN_MAX_STAGES)
         return REFUSE(c, "/stages", "must list 1 to %d stages", SN_MAX_STAGES);
     for (int i = 0; i < s->n_stages && rc == SN_OK; i++)
-        rc = check_stage(c, i);
+        rc = mobile ? check_stage(c, i) : check_bottlenecks(c, i);
     return rc;
 }
 
@@ -225,7 +316,8 @@ static enum sn_err check_rules(const struct check *c)
         if ((rc = check_stride(c, at, rule->stem)) != SN_OK)
             return rc;
         snprintf(at, sizeof at, "/strides/%d/first", i);
-        if ((rc = check_stride(c, at, rule->first)) != SN_OK)
+        if (s->family == SN_FAMILY_MOBILE &&
+            (rc = check_stride(c, at, rule->first)) != SN_OK)
             return rc;
         for (int k = 0; k < s->n_stages; k++) {
             snprintf(at, sizeof at, "/strides/%d/stages/%d", i, k);
@@ -290,8 +382,8 @@ enum sn_err sn_space_check(const struct sn_space *space, struct sn_error *err)
     struct sn_arch arch;
     struct sn_plan plan;
     enum sn_err rc;
-    if (space->family != SN_FAMILY_MOBILE)
-        return REFUSE(&c, "/family", "only mobile spaces are made by users");
+    if (space->family != SN_FAMILY_MOBILE && space->family != SN_FAMILY_RESNET)
+        return REFUSE(&c, "/family", "must be mobile or resnet");
     if ((rc = check_name(&c)) != SN_OK ||
         (rc = check_resolutions(&c)) != SN_OK ||
         (rc = check_parts(&c)) != SN_OK || (rc = check_rules(&c)) != SN_OK)

@@ -22,8 +22,9 @@ static void test_there_and_back(void **state)
                                  .corrupt = corrupt};
     struct sn_dataset_row back;
     struct sn_texts texts;
-    row.options = sn_dataset_options_default();
+    row.options = sn_dataset_options_default(true);
     row.options.channels = 1;
+    row.options.size = 96;
     row.options.split_seed = 9007199254740991;
     row.options.test_share = 0.1;
     strcpy(row.options.train, "t-{000..146}.tar");
@@ -61,6 +62,7 @@ static void test_others(void **state)
     static const struct {
         const char *body, *format;
         bool has_info;
+        int channels;
     } cases[] = {
         {"{\"format\": \"cifar10\"}", "cifar10", false},
         {"{\"format\": \"of-a-later-version\"}", "unknown", false},
@@ -70,7 +72,11 @@ static void test_others(void **state)
          "idx", false},
         {"{\"format\": \"idx\", \"info\": {\"channels\": 1, \"checksum\": "
          "\"0\", \"corrupt\": [1, null]}}",
-         "idx", true},
+         "idx", true, 1},
+        {"{\"format\": \"npy\", \"options\": {\"channels\": 1}, "
+         "\"info\": {\"channels\": 3, \"checksum\": \"0\"}}",
+         "npy", true, 3},
+        {"{\"format\": \"tar\"}", "tar", false, 3},
         {"[1]", "unknown", false},
         {"{", "unknown", false},
         {"", "unknown", false},
@@ -82,7 +88,8 @@ static void test_others(void **state)
         sn_dataset_row_parse(cases[i].body, &row, &texts);
         assert_string_equal(row.format, cases[i].format);
         assert_int_equal(row.has_info, cases[i].has_info);
-        assert_int_equal(row.options.channels, 3);
+        /* of images that are read as they are: what they were found to be */
+        assert_int_equal(row.options.channels, cases[i].channels);
         free(texts.at);
     }
 }

@@ -527,8 +527,6 @@ static void test_definitions(void **state)
     for (size_t i = 0; (space = sn_space_builtin(i)) != NULL; i++) {
         struct sn_problem problem = {0};
         struct sn_space again;
-        if (space->family != SN_FAMILY_MOBILE)
-            continue;
         json_t *o = sn_space_to_json(space);
         assert_true(sn_space_from_json(o, &again, &problem));
         json_t *same = sn_space_to_json(&again);

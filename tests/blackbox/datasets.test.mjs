@@ -161,9 +161,109 @@ test('an archive may hold any format', async () => {
   for (let tries = 0; tries < 200 && (await left()).length > 0; tries++) await sleep(25);
 });
 
+/** @param {Buffer} b */
+const gz = (b) => execFileSync('gzip', ['-c', '-9'], { input: b, maxBuffer: 1 << 28 });
+
+/** Registers a path. @param {string} name @param {object} rest */
+async function register(name, rest) {
+  const reply = await d.post('/datasets', { name, ...rest });
+  return { status: reply.status, body: await reply.json() };
+}
+
+/** @param {string[]} names */
+async function remove(...names) {
+  for (const name of names) assert.equal((await d.call(`/datasets/${name}`, { method: 'DELETE' })).status, 204, name);
+  for (let tries = 0; tries < 200 && (await left()).length > 0; tries++) await sleep(25);
+  assert.deepEqual(await left(), []);
+}
+
+test('an archive in an allowed folder is registered by its path', async () => {
+  const files = pictures(10);
+  const tar = tarOf(files.map(([name, bytes]) => ({ name: `mine/${name}`, bytes })));
+  await put(allowed, [['files/all.tar', tar], ['files/all.tgz', gz(tar)], ['files/all.zip', zipOf(files)],
+    ['files/up.tar', tarOf([...files.map(([name, bytes]) => ({ name, bytes })), { name: '../evil.png', bytes: Buffer.from('x') }])],
+    ['files/link.tgz', gz(tarOf([{ name: 'dark/l.png', type: '2', link: '/etc/passwd' }]))],
+    ['files/bomb.tgz', gz(tarOf([{ name: 'dark/z.png', bytes: Buffer.alloc(80 << 20) }]))],
+    ['files/text.zip', Buffer.from('no archive at all'.repeat(100))]]);
+  await symlink('/etc/hostname', join(allowed, 'files/out.tar'));
+  const sums = new Set();
+  for (const name of ['all.tar', 'all.tgz', 'all.zip']) {
+    const path = join(allowed, 'files', name);
+    const set = await register(name, { path, format: 'folder', channels: 1 });
+    assert.deepEqual([set.status, set.body.uploaded, set.body.train], [201, true, 24], JSON.stringify(set.body));
+    assert.ok(existsSync(path), 'the archive stays');
+    sums.add(set.body.checksum);
+  }
+  assert.equal(sums.size, 1);
+  await d.end('SIGKILL');
+  await d.start();
+  for (let tries = 0; tries < 400 && (await d.get('/datasets/all.zip')).state === 'reading'; tries++) await sleep(25);
+  assert.ok(sums.has((await d.get('/datasets/all.zip')).checksum));
+  await remove('all.tar', 'all.tgz', 'all.zip');
+  for (const [name, says, status = 400] of /** @type {[string, RegExp, number?][]} */ ([
+    ['up.tar', /\.\.\/evil\.png: leads out/], ['link.tgz', /dark\/l\.png: is a link/], ['bomb.tgz', /dark\/z\.png: unpacks to over 100/, 413],
+    ['text.zip', /no tar or zip archive/], ['out.tar', /below one of those/], ['none.tar', /below one of those/]])) {
+    const bad = await register('bad', { path: join(allowed, 'files', name), format: 'folder' });
+    assert.equal(bad.status, status, `${name} ${JSON.stringify(bad.body)}`);
+    assert.match(bad.body.errors[0].detail, says);
+    assert.equal(bad.body.errors[0].pointer, '/path');
+    assert.deepEqual(await left(), [], name);
+  }
+});
+
+test('packed shards of a folder are unpacked, one by itself as well', async () => {
+  const pairs = (/** @type {number} */ from) => tarOf(Array.from({ length: 10 }, (_, i) => [
+    { name: `${from + i}.png`, bytes: picture(i % 2, from + i) }, { name: `${from + i}.cls`, bytes: Buffer.from(`${i % 2}`) }]).flat());
+  await put(allowed, [['plain/s-0.tar', pairs(1000)], ['plain/s-1.tar', pairs(2000)], ['packed/s-0.tar.gz', gz(pairs(1000))],
+    ['packed/s-1.tar.gz', gz(pairs(2000))], ['bombs/s-0.tar.gz', gz(Buffer.alloc(80 << 20))]]);
+  const plain = await register('plain', { path: join(allowed, 'plain'), format: 'tar' });
+  assert.deepEqual([plain.status, plain.body.uploaded, plain.body.train], [201, false, 16], JSON.stringify(plain.body));
+  const packed = await register('packed', { path: join(allowed, 'packed'), format: 'tar', train: 's-{0..1}.tar.gz' });
+  assert.deepEqual([packed.status, packed.body.uploaded, packed.body.train], [201, true, 16], JSON.stringify(packed.body));
+  const found = await register('found', { path: join(allowed, 'packed'), format: 'tar', size: 16 });
+  assert.deepEqual([found.status, found.body.uploaded, found.body.width], [201, true, 16], JSON.stringify(found.body));
+  const one = await register('one', { path: join(allowed, 'packed/s-1.tar.gz'), format: 'tar' });
+  assert.deepEqual([one.status, one.body.train, one.body.test], [201, 8, 2], JSON.stringify(one.body));
+  const bomb = await register('bomb', { path: join(allowed, 'bombs'), format: 'tar' });
+  assert.equal(bomb.status, 413);
+  assert.match(bomb.body.detail, /s-0\.tar\.gz: unpacks to over 100/);
+  assert.equal((await left()).length, 3, 'of the sets that are there');
+  await remove('packed', 'found', 'one');
+  assert.equal((await d.call('/datasets/plain', { method: 'DELETE' })).status, 204);
+});
+
+test('images come in one size where that is asked for, grey ones as colour', async () => {
+  const path = join(allowed, 'sizes');
+  await put(path, pictures(10));
+  await put(path, [['dark/wide.png', pngOf(40, 20, Buffer.alloc(2400, 9))]]);
+  const as = await register('as', { path, format: 'folder' });
+  assert.deepEqual([as.status, as.body.variable, as.body.options.size], [201, true, 0], JSON.stringify(as.body));
+  const small = await register('small', { path, format: 'folder', size: 20 });
+  assert.deepEqual([small.body.variable, small.body.width, small.body.options.size], [false, 20, 20], JSON.stringify(small.body));
+  for (const size of [7, 513, 1.5]) assert.equal((await register('x', { path, format: 'folder', size })).body.errors[0].pointer, '/size');
+  const npy = (/** @type {string} */ shape, /** @type {Buffer} */ bytes) => {
+    const head = Buffer.from(`{'descr': '|u1', 'fortran_order': False, 'shape': ${shape}, }\n`);
+    return Buffer.concat([Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, head.length, 0]), head, bytes]);
+  };
+  const grey = join(allowed, 'grey');
+  for (const split of ['train', 'test'])
+    await put(grey, [[`${split}_images.npy`, npy('(4, 8, 8)', Buffer.alloc(256, 77))], [`${split}_labels.npy`, npy('(4,)', Buffer.from([0, 1, 0, 1]))]]);
+  for (const [name, options, channels] of /** @type {[string, object, number][]} */ ([['one', {}, 1], ['three', { channels: 3 }, 3]])) {
+    const set = await register(name, { path: grey, format: 'npy', ...options });
+    assert.deepEqual([set.status, set.body.channels], [201, channels], JSON.stringify(set.body));
+  }
+  await d.end();
+  await d.start();
+  for (let tries = 0; tries < 400 && (await d.get('/datasets/three')).state === 'reading'; tries++) await sleep(25);
+  assert.equal((await d.get('/datasets/three')).available, true);
+  const wrong = await register('x', { path: grey, format: 'npy', size: 16 });
+  assert.deepEqual([wrong.status, wrong.body.errors[0].pointer], [400, '/size']);
+  assert.equal((await register('x', { path: grey, format: 'cifar10', channels: 3 })).body.errors[0].pointer, '/channels');
+  for (const name of ['as', 'small', 'one', 'three']) assert.equal((await d.call(`/datasets/${name}`, { method: 'DELETE' })).status, 204);
+});
+
 test('hostile and broken archives are refused and leave nothing', async () => {
   const good = pictures(4).map(([name, bytes]) => ({ name, bytes }));
-  const gz = (/** @type {Buffer} */ b) => execFileSync('gzip', ['-c', '-9'], { input: b, maxBuffer: 1 << 28 });
   /** @type {[string, Buffer, RegExp][]} */
   const cases = [
     ['up', tarOf([...good, { name: 'dark/../../evil.png', bytes: Buffer.from('x') }]), /dark\/\.\.\/\.\.\/evil\.png: leads out/],

@@ -58,6 +58,67 @@ const impossible = [
   ['/colour', (s) => { s.colour = 'red'; }],
 ];
 
+/** @param {string} name */
+const bottlenecks = (name) => ({
+  name, family: 'resnet', resolutions: [20, 24, 28],
+  stem: { width: 16, stride: 1 },
+  width_ratios: [0.5, 1], expand_ratios: [0.25, 0.35, 0.5],
+  stages: [
+    { width: 32, stride: 1, depth: [1, 2] },
+    { width: 48, stride: 2, depth: [2, 3], expand: [0.25, 0.5], coupling: { expand: [0.25, 0.5] } },
+  ],
+});
+
+test('a space of the ResNet family is made, described and costed', async () => {
+  const reply = await d.post('/spaces', bottlenecks('rest'));
+  assert.equal(reply.status, 201, await reply.clone().text());
+  const rest = await d.get('/spaces/rest');
+  assert.equal(rest.family, 'resnet');
+  // resolutions, the stem's choice, two widths of four, a stage's expands
+  assert.equal(rest.architectures, 3 * 2 * 2 ** 4 * (3 + 9) * (4 + 8));
+  assert.deepEqual(rest.stages[1].expand, [0.25, 0.5]);
+  assert.deepEqual(rest.stem, { width: 16, stride: 1, residual: 'optional' });
+  assert.ok(rest.largest.macs > rest.smallest.macs);
+  const arch = await (await d.post('/spaces/rest/architectures', { arch: rest.largest.arch })).json();
+  const again = await (await d.post('/spaces/rest/architectures', { ofa: arch.ofa })).json();
+  assert.equal(again.arch, rest.largest.arch);
+  const theirs = await d.get('/spaces/ofa-resnet50');
+  assert.equal((await d.post('/spaces', { ...theirs.definition, name: 'copy' })).status, 201);
+  const copy = await d.get('/spaces/copy');
+  for (const name of ['architectures', 'coupled', 'largest', 'smallest', 'stages'])
+    assert.deepEqual(copy[name], theirs[name], name);
+});
+
+test('the field of a ResNet at fault is named', async () => {
+  /** @type {[string, (s: any) => void][]} */
+  const wrong = [
+    ['/family', (s) => { s.family = 'vgg'; }],
+    ['/head', (s) => { s.head = { width: 8 }; }],
+    ['/width_ratios', (s) => { delete s.width_ratios; }],
+    ['/width_ratios/1', (s) => { s.width_ratios = [0.5, 0.5]; }],
+    ['/expand_ratios/0', (s) => { s.expand_ratios[0] = 0.2501; }],
+    ['/expand_ratios/2', (s) => { s.expand_ratios[2] = s.stages[1].expand[1] = s.stages[1].coupling.expand[1] = 3; }],
+    ['/stem/residual', (s) => { s.stem.residual = 'maybe'; }],
+    ['/stem/activation', (s) => { s.stem.activation = 'relu'; }],
+    ['/stages/0/kernel', (s) => { s.stages[0].kernel = [3]; }],
+    ['/stages/1/expand/1', (s) => { s.stages[1].expand[1] = 0.4; }],
+    ['/stages/1/coupling/expand/0', (s) => { s.stages[1].coupling.expand[0] = 0.35; }],
+    ['/stages/0/depth/0', (s) => { s.stages[0].depth = [9]; }],
+    ['/stages/0/width', (s) => { s.stages[0].width = 5000; }],
+    ['/strides/0/first', (s) => { s.strides = [{ below: 24, stem: 1, first: 1, stages: [1, 1] }]; }],
+  ];
+  for (const [pointer, spoil] of wrong) {
+    const space = bottlenecks('never');
+    spoil(space);
+    const reply = await d.post('/spaces', space);
+    const problem = await reply.json();
+    assert.equal(reply.status, 400, pointer);
+    const at = problem.errors.map((/** @type {any} */ e) => e.pointer);
+    assert.ok(at.includes(pointer), `${pointer}: ${JSON.stringify(problem)}`);
+  }
+  assert.equal((await d.call('/spaces/never')).status, 404);
+});
+
 test('the field at fault is named', async () => {
   for (const [pointer, spoil] of impossible) {
     const space = definition('never');

@@ -268,6 +268,25 @@ test('a refusal stands at the field that it names', async () => {
   await page.context().close();
 });
 
+test('the form says what a space and a supernet are', async () => {
+  const { page, wrong } = await openPage();
+  await page.getByRole('link', { name: 'New job' }).click();
+  const space = page.getByLabel('Space'), about = page.locator('#field-space-about');
+  await page.locator('#field-space-about', { hasText: 'mobile family' }).waitFor();
+  await space.selectOption('ofa-resnet50');
+  assert.match(await about.textContent(), /resnet family.*61\.5\sT architectures.*128\u2013224 px \(25\).*MACs/);
+  // left by the job of the tests before
+  await page.getByLabel('Supernet').selectOption({ index: 1 });
+  assert.match(await page.locator('#field-supernet-about').textContent(), /space mbv3-tiny.*left by job .*trained on fashion-mnist/);
+  assert.equal(await space.inputValue(), 'mbv3-tiny');
+  assert.equal(await space.isDisabled(), true);
+  assert.match(await about.textContent(), /mobile family.*28 px/);
+  await page.getByRole('button', { name: 'Forecast' }).click();
+  await page.locator('dl.numbers').waitFor();
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
 test('what went by while the connection was lost is on the curves afterwards', { timeout: RUN_MS }, async () => {
   const { page, wrong } = await openPage(/ERR_|Failed to load resource/);
   const id = await submit({ ...SPEC, name: 'away', seed: 8 });

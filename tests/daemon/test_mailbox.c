@@ -1,6 +1,7 @@
 /* Threads reach the loop: every message of every thread arrives once and in
- * its thread's order; work that is off-loaded runs in order, is answered on
- * the loop's thread, and is finished before the thread ends. */
+ * its thread's order; work that is off-loaded runs in order, or at once on
+ * several threads, is answered on the loop's thread, and is finished before
+ * those end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +93,7 @@ static void test_offload(void **state)
 {
     struct sn_offload *offload;
     task.worked = task.answered = 0;
-    assert_int_equal(sn_offload_new("test", &t.box, 100, &offload, NULL),
+    assert_int_equal(sn_offload_new("test", &t.box, 1, 100, &offload, NULL),
                      SN_OK);
     for (intptr_t i = 0; i < 100; i++)
         assert_int_equal(
@@ -121,7 +122,8 @@ static void ignore(void *arg)
 static void test_offload_is_bounded(void **state)
 {
     struct sn_offload *offload;
-    assert_int_equal(sn_offload_new("test", &t.box, 2, &offload, NULL), SN_OK);
+    assert_int_equal(sn_offload_new("test", &t.box, 1, 2, &offload, NULL),
+                     SN_OK);
     pthread_mutex_lock(&gate);
     int accepted = 0;
     while (accepted < 10 && sn_offload_submit(offload, wait_at_gate, ignore,
@@ -133,6 +135,36 @@ static void test_offload_is_bounded(void **state)
     sn_offload_free(offload);
 }
 
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    int here;
+} meeting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+/* Ends once as many are there as there are threads. */
+static void meet(void *arg)
+{
+    pthread_mutex_lock(&meeting.lock);
+    meeting.here++;
+    pthread_cond_broadcast(&meeting.wake);
+    while (meeting.here < (int)(intptr_t)arg)
+        pthread_cond_wait(&meeting.wake, &meeting.lock);
+    pthread_mutex_unlock(&meeting.lock);
+}
+
+static void test_threads_run_at_once(void **state)
+{
+    struct sn_offload *offload;
+    assert_int_equal(sn_offload_new("test", &t.box, 3, 10, &offload, NULL),
+                     SN_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            sn_offload_submit(offload, meet, ignore, (void *)(intptr_t)3, NULL),
+            SN_OK);
+    sn_offload_free(offload);
+    assert_int_equal(meeting.here, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +172,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_offload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_offload_is_bounded, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_threads_run_at_once, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,8 @@ export const api = {
   datasets: async () => (await call('/datasets')).items,
   /** @returns {Promise<any[]>} */
   spaces: async () => (await call('/spaces')).items,
+  /** @returns {Promise<import('./types').Supernet[]>} */
+  supernets: async () => (await call('/supernets')).items,
 };
 
 /** The path of an architecture's model. @param {string} id @param {string} arch @param {'model.onnx' | 'weights.safetensors'} file */

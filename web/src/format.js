@@ -40,6 +40,11 @@ export function count(x) {
   return String(Math.round(x));
 }
 
+/** As count(), and beyond any unit: 4.1e20. @param {unknown} x */
+export function many(x) {
+  return known(x) && x >= 1e15 ? x.toExponential(1).replace('+', '') : count(x);
+}
+
 /** @param {unknown} x */
 export function bytes(x) {
   return known(x) ? `${count(x)}B` : DASH;

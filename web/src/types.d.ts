@@ -42,10 +42,31 @@ export interface Job {
   answers?: Answer[];
 }
 
+export interface Space {
+  name: string;
+  family: string;
+  architectures: number;
+  resolutions: number[];
+  largest: { macs: number; params: number };
+  smallest: { macs: number; params: number };
+}
+
+export interface Supernet {
+  name: string;
+  space: string;
+  job?: string | null;
+  available: boolean;
+  step?: number | null;
+  classes: number;
+  channels: number;
+  dataset?: string | null;
+}
+
 export interface Spec {
   name?: string;
   dataset: string;
   space?: string;
+  supernet?: string;
   strategy?: string;
   epochs?: number;
   seed?: number;

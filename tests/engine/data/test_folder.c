@@ -19,6 +19,7 @@
 
 #include "engine/data/dataset.h"
 #include "engine/data/image.h"
+#include "engine/data/resize.h"
 #include "tests/engine/data/pictures.h"
 
 static const char *path_of(void **state, const char *name)
@@ -51,7 +52,7 @@ static int remove_dir(void **state)
 static struct sn_dataset_source source_of(void **state)
 {
     struct sn_dataset_source source = {.format = "folder", .dir = *state};
-    source.options = sn_dataset_options_default();
+    source.options = sn_dataset_options_default(true);
     return source;
 }
 
@@ -357,6 +358,99 @@ static void test_stopped(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
+/* A picture whose every pixel is another, so that a shift shows. */
+static void put_slope(void **state, const char *name, int width, int height)
+{
+    uint8_t *rgb = malloc((size_t)width * (size_t)height * 3);
+    assert_non_null(rgb);
+    for (int y = 0, i = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            for (int c = 0; c < 3; c++)
+                rgb[i++] = (uint8_t)(x * 5 + y * (3 + c) + 40 * c);
+    struct sn_picture png =
+        sn_picture_png(width, height, 8, 2, rgb, (size_t)width * 3, NULL);
+    sn_picture_put(path_of(state, name), png.bytes, png.n);
+    free(png.bytes);
+    free(rgb);
+}
+
+/* What an evaluation at the resolution `side` would make of the picture when it
+ * brought the shorter side to `side`. */
+static void squares_of(void **state, const char *name, int side, uint8_t *ret)
+{
+    uint8_t bytes[1 << 16];
+    struct sn_error err = {0};
+    struct sn_image image = {0};
+    struct sn_resize_room room = {0};
+    FILE *f = fopen(path_of(state, name), "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_int_equal(sn_image_decode(bytes, n, 3, 0, 0, &image, &err), SN_OK);
+    int w = image.width, h = image.height;
+    struct sn_pixels from = {image.pixels, w, h, 3, (size_t)w * 3};
+    struct sn_resize how = {SN_FILTER_BILINEAR, side, side, 0, 0, side, side};
+    if (w > h) {
+        how.out_width = side * w / h;
+        how.x = (how.out_width - side) / 2;
+    } else {
+        how.out_height = side * h / w;
+        how.y = (how.out_height - side) / 2;
+    }
+    assert_int_equal(sn_resize(&from, &how, &room, ret, &err), SN_OK);
+    sn_resize_room_close(&room);
+    sn_image_free(&image);
+}
+
+static void test_size(void **state)
+{
+    enum { SIDE = 16, BYTES = SIDE * SIDE * 3 };
+    static const char *const names[] = {"train/a/1.png", "train/a/2.png",
+                                        "train/b/1.png", "test/b/1.png"};
+    static const int sizes[][2] = {{40, 24}, {20, 36}, {16, 16}, {8, 12}};
+    uint8_t expected[BYTES];
+    struct sn_dataset_info first, again;
+    for (int i = 0; i < 4; i++)
+        put_slope(state, names[i], sizes[i][0], sizes[i][1]);
+    sn_picture_put(path_of(state, "train/a/0.png"), (const uint8_t *)"x", 1);
+    struct sn_dataset_source source = source_of(state);
+    source.options.corrupt_share = 0.2;
+    struct sn_dataset *data = open_it(&source);
+    sn_dataset_info(data, &first);
+    assert_true(first.variable);
+    sn_dataset_free(data);
+
+    source.options.size = SIDE;
+    data = open_it(&source);
+    sn_dataset_info(data, &first);
+    assert_false(first.variable);
+    assert_int_equal(first.width, SIDE);
+    assert_int_equal(first.height, SIDE);
+    assert_int_equal(first.train, 3);
+    assert_int_equal(first.corrupt, 1);
+    for (int i = 0; i < 4; i++) {
+        squares_of(state, names[i], SIDE, expected);
+        assert_memory_equal(i < 3 ? data->train.pixels + i * BYTES
+                                  : data->test.pixels,
+                            expected, BYTES);
+    }
+    assert_int_equal(sn_crop_settle(SN_CROP_AUTO, &first), SN_CROP_PAD);
+
+    /* as it is opened again by what was found */
+    struct sn_dataset_known known = {first,
+                                     (const char *const *)data->corrupt.at};
+    struct sn_dataset *second;
+    source.known = &known;
+    second = open_it(&source);
+    sn_dataset_info(second, &again);
+    assert_string_equal(again.checksum, first.checksum);
+    sn_dataset_free(second);
+    sn_dataset_free(data);
+    source.known = NULL;
+    source.options.size = 7;
+    refused(&source, SN_ERR_RANGE, "must be 8 to 512");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +464,7 @@ int main(void)
         TEST(test_other_class_in_test),
         TEST(test_too_many_classes),
         TEST(test_stopped),
+        TEST(test_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

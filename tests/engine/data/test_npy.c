@@ -237,6 +237,52 @@ static void test_cut_and_missing(void **state)
     assert_refused(*state, SN_ERR_NOTFOUND, "test_images.npy: ");
 }
 
+static enum sn_err open_with(const char *dir, int channels,
+                             struct sn_dataset **ret, struct sn_error *err)
+{
+    struct sn_dataset_source source = {.format = "npy", .dir = dir};
+    source.options = sn_dataset_options_default(false);
+    source.options.channels = channels;
+    return sn_dataset_open_source(&source, ret, err);
+}
+
+/* Grey three times is what NumPy's repeat of the array is; colour stays, and is
+ * not made grey. */
+static void test_channels(void **state)
+{
+    uint8_t grey[N * SIDE * SIDE], colour[BYTES];
+    struct sn_dataset *data = NULL;
+    struct sn_dataset_info info;
+    struct sn_error err = {0};
+    assert_int_equal(open_with(*state, 3, &data, &err), SN_OK);
+    sn_dataset_free(data);
+    data = NULL;
+    assert_int_equal(open_with(*state, 1, &data, &err), SN_ERR_INVALID);
+    assert_string_equal(err.pointer, "/channels");
+    for (int i = 0; i < N * SIDE * SIDE; i++) {
+        grey[i] = (uint8_t)(i * 7);
+        memset(colour + 3 * i, grey[i], 3);
+    }
+    for (int j = 0; j < 4; j += 2)
+        put(*state, names[j], 1,
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 5, 5, 3), "
+            "}   \n",
+            colour, BYTES);
+    struct sn_dataset_info a = info_of(*state);
+    for (int j = 0; j < 4; j += 2)
+        put(*state, names[j], 1,
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 5, 5), }\n",
+            grey, sizeof grey);
+    for (int channels = 0; channels <= 3; channels += channels == 1 ? 2 : 1) {
+        assert_int_equal(open_with(*state, channels, &data, &err), SN_OK);
+        sn_dataset_info(data, &info);
+        assert_int_equal(info.channels, channels == 3 ? 3 : 1);
+        assert_int_equal(strcmp(info.checksum, a.checksum) == 0, channels == 3);
+        sn_dataset_free(data);
+    }
+    assert_true(info.mean[2] == a.mean[2] && info.std[1] == a.std[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_headers, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_cut_and_missing, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(test_channels, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

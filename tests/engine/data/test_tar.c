@@ -64,7 +64,7 @@ static struct sn_dataset_source source_of(void **state)
     static char dir[256];
     snprintf(dir, sizeof dir, "%s/set", (char *)*state);
     struct sn_dataset_source source = {.format = "tar", .dir = dir};
-    source.options = sn_dataset_options_default();
+    source.options = sn_dataset_options_default(true);
     return source;
 }
 
@@ -267,6 +267,58 @@ static void test_refused(void **state)
     refused(&source, "cannot be read as a plain tar");
 }
 
+struct seen {
+    char names[256];
+    int n, packed;
+};
+
+static enum sn_err see(void *arg, const char *name, int fd, bool packed,
+                       struct sn_error *err)
+{
+    struct seen *seen = arg;
+    char byte;
+    assert_int_equal(pread(fd, &byte, 1, 0), 1);
+    snprintf(seen->names + strlen(seen->names), 64, "%s ", name);
+    seen->n++;
+    seen->packed += packed;
+    return SN_OK;
+}
+
+/* Packed tars count where there are no plain ones, or where they are named; the
+ * reader itself does not take them. */
+static void test_packed(void **state)
+{
+    struct sn_dataset_source source = source_of(state);
+    struct seen seen = {0};
+    struct sn_error err = {0};
+    for (int i = 0; i < 3; i++) {
+        static const char *const tars[] = {"train/b.tar.gz", "train/a.tgz",
+                                           "val/c.tar.gz"};
+        put(state, "a/1.png", i);
+        pack(state, "-z", tars[i]);
+    }
+    assert_int_equal(
+        sn_dataset_shards(source.dir, &source.options, see, &seen, &err),
+        SN_OK);
+    assert_string_equal(seen.names, "train/a.tgz train/b.tar.gz val/c.tar.gz ");
+    assert_int_equal(seen.packed, 3);
+    refused(&source, "train/a.tgz: cannot be read as a plain tar");
+    put(state, "a/1.png", 1);
+    pack(state, "", "train/c.tar");
+    seen = (struct seen){0};
+    assert_int_equal(
+        sn_dataset_shards(source.dir, &source.options, see, &seen, &err),
+        SN_OK);
+    assert_string_equal(seen.names, "train/c.tar val/c.tar.gz ");
+    assert_int_equal(seen.packed, 1);
+    snprintf(source.options.train, sizeof source.options.train,
+             "train/{1..2}.tar");
+    assert_int_not_equal(
+        sn_dataset_shards(source.dir, &source.options, see, &seen, &err),
+        SN_OK);
+    assert_non_null(strstr(err.message, "train/1.tar"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
@@ -274,7 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_class_folders),     TEST(test_pairs_in_shards),
         TEST(test_folders_of_shards), TEST(test_in_place),
-        TEST(test_refused),
+        TEST(test_refused),           TEST(test_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

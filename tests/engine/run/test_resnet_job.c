@@ -1,6 +1,7 @@
 /* A job on a space of the ResNet family goes through all its phases: it learns,
  * measures bottlenecks, filters, answers; stopped and resumed it ends bitwise
- * where the unbroken one does, with another number of workers. */
+ * where the unbroken one does, with another number of workers. So does one on a
+ * user's space of three resolutions, where activations are recomputed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,14 +88,16 @@ static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
     return SN_OK;
 }
 
-static void job_init(struct job *j, int workers)
+static void job_init(struct job *j, int workers, const struct sn_space *made)
 {
     struct sn_dataset_info info;
     struct sn_error err = {0};
     struct sn_spec *s = &j->spec;
     memset(j, 0, sizeof *j);
     sn_spec_defaults(s);
-    snprintf(s->space, sizeof s->space, "resnet-tiny");
+    snprintf(s->space, sizeof s->space, "%s",
+             made != NULL ? made->name : "resnet-tiny");
+    s->made_space = made;
     s->epochs = 4;
     s->train.batch_size = 32;
     s->train.shard_size = 16;
@@ -171,30 +174,66 @@ static void check_whole(const struct job *j)
                 measured("pooled/") && measured("arch/r28.d"));
 }
 
+static void same_end(const struct job *a, const struct job *b)
+{
+    assert_string_equal(a->xxh3, b->xxh3);
+    assert_int_equal(a->n_final, b->n_final);
+    for (int i = 0; i < a->n_final; i++) {
+        assert_string_equal(a->final[i].arch, b->final[i].arch);
+        assert_int_equal(a->final[i].correct, b->final[i].correct);
+    }
+}
+
 static void test_job(void **state)
 {
     struct job whole, broken;
     struct sn_error err = {0};
-    job_init(&whole, 1);
+    job_init(&whole, 1, NULL);
     if (attempt(&whole, false, &err) != SN_OK)
         fail_msg("%s", err.message);
     check_whole(&whole);
 
-    job_init(&broken, 2);
+    job_init(&broken, 2, NULL);
     broken.stop_step = 25;
     assert_int_equal(attempt(&broken, false, &err), SN_ERR_STOPPED);
     atomic_store(&broken.stop, 0);
     broken.stop_step = 0;
     if (attempt(&broken, true, &err) != SN_OK)
         fail_msg("%s", err.message);
-    assert_string_equal(broken.xxh3, whole.xxh3);
-    assert_int_equal(broken.n_final, whole.n_final);
-    for (int i = 0; i < whole.n_final; i++) {
-        assert_string_equal(broken.final[i].arch, whole.final[i].arch);
-        assert_int_equal(broken.final[i].correct, whole.final[i].correct);
-    }
+    same_end(&broken, &whole);
     job_close(&whole);
     job_close(&broken);
+}
+
+static void test_made_space(void **state)
+{
+    struct sn_space made = *sn_space_find("resnet-tiny");
+    struct job plain, again;
+    struct sn_error err = {0};
+    bool seen[29] = {false};
+    snprintf(made.name, sizeof made.name, "made");
+    made.n_stages = 2;
+    made.n_resolutions = 3;
+    memcpy(made.resolutions, (const uint16_t[]){20, 24, 28},
+           3 * sizeof(uint16_t));
+    if (sn_space_check(&made, &err) != SN_OK)
+        fail_msg("%s: %s", err.pointer, err.message);
+    latencies.n = 0; /* those were of another space */
+    job_init(&plain, 2, &made);
+    if (attempt(&plain, false, &err) != SN_OK)
+        fail_msg("%s", err.message);
+    check_whole(&plain);
+    for (int i = 0; i < plain.n_final; i++)
+        seen[strtol(plain.final[i].arch + 1, NULL, 10)] = true;
+    assert_true(seen[20] + seen[24] + seen[28] >= 2);
+
+    job_init(&again, 2, &made);
+    again.spec.train.recompute = true;
+    if (attempt(&again, false, &err) != SN_OK)
+        fail_msg("%s", err.message);
+    same_end(&again, &plain);
+    job_close(&plain);
+    job_close(&again);
 }
 
 static int make_set(void **state)
@@ -213,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job),
+        cmocka_unit_test(test_made_space),
     };
     return cmocka_run_group_tests(tests, make_set, remove_set);
 }

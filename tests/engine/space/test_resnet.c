@@ -173,6 +173,77 @@ static void test_what_is_no_id(void **state)
     }
 }
 
+static void assert_refused(const struct sn_space *s, const char *pointer)
+{
+    struct sn_error err = {0};
+    if (sn_space_check(s, &err) != SN_ERR_INVALID ||
+        strcmp(err.pointer, pointer) != 0)
+        fail_msg("%s: %d at \"%s\": %s", pointer, err.code, err.pointer,
+                 err.message);
+}
+
+/* What users may set of this family, and where it is refused. */
+static void test_bounds(void **state)
+{
+    const struct sn_space tiny = *sn_space_find("resnet-tiny");
+    struct sn_space s;
+    s = tiny;
+    s.n_width_ratios = 0;
+    assert_refused(&s, "/width_ratios");
+    s = tiny;
+    s.width_ratio[1] = 650;
+    assert_refused(&s, "/width_ratios/1");
+    s = tiny;
+    s.width_ratio[2] = 2001;
+    assert_refused(&s, "/width_ratios/2");
+    s = tiny;
+    s.n_expand_ratios = 9;
+    assert_refused(&s, "/expand_ratios");
+    s = tiny;
+    s.expand_ratio[0] = 10;
+    assert_refused(&s, "/expand_ratios/0");
+    s = tiny;
+    s.stem_width = 0;
+    assert_refused(&s, "/stem/width");
+    s = tiny;
+    s.stem_width = 4000;
+    s.width_ratio[2] = 1500;
+    assert_refused(&s, "/stem/width");
+    s = tiny;
+    s.stem_stride = 4;
+    assert_refused(&s, "/stem/stride");
+    s = tiny;
+    s.n_stages = 9;
+    assert_refused(&s, "/stages");
+    s = tiny;
+    s.stage[1].width = 4097;
+    assert_refused(&s, "/stages/1/width");
+    s = tiny;
+    s.stage[2].width = 2500;
+    s.width_ratio[2] = 1700;
+    assert_refused(&s, "/stages/2/width");
+    s = tiny;
+    s.stage[0].stride = 0;
+    assert_refused(&s, "/stages/0/stride");
+    s = tiny;
+    s.stage[0].depth.value[0] = 0;
+    assert_refused(&s, "/stages/0/depth/0");
+    s = tiny;
+    s.stage[1].expand.value[2] = 4;
+    assert_refused(&s, "/stages/1/expand/2");
+    s = tiny;
+    s.stage[1].expand = (struct sn_choices){1, {2}};
+    assert_refused(&s, "/stages/1/coupling/expand/0");
+    s = tiny;
+    s.resolutions[0] = s.resolution = 8;
+    assert_refused(&s, "/resolutions/0");
+    s = tiny;
+    s.stage[2].width = 4096; /* 400 million parameters */
+    s.expand_ratio[2] = 1000;
+    s.stage[2].depth.value[2] = 8;
+    assert_refused(&s, "/stages");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_widest),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_what_is_no_id),
+        cmocka_unit_test(test_bounds),
     };
     space = sn_space_find("ofa-resnet50");
     return space ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
