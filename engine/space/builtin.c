@@ -16,7 +16,7 @@
 #define EXPAND_234 {3, {2, 3, 4}}
 #define EXPAND_346 {3, {3, 4, 6}}
 /* Depth forces expand, the kernel is the stage's. */
-#define COUPLED_2346(kernel) {{2, 3, 4, 6}, kernel}
+#define COUPLED_1246(kernel) {{1, 2, 4, 6}, kernel}
 #define COUPLED_234(kernel) {{2, 3, 4}, kernel}
 #define COUPLED_346(kernel) {{3, 4, 6}, kernel}
 /* The resolutions of Once-for-All, in steps of 4. */
@@ -34,7 +34,7 @@
      COUPLED_234(kernel)}
 #define STAGE_12346(width, stride, act, se, kernel) \
     {width, stride, act, se, DEPTH_1234, KERNEL_357, EXPAND_12346, \
-     COUPLED_2346(kernel)}
+     COUPLED_1246(kernel)}
 /* clang-format on */
 
 static const struct sn_space builtin[] = {

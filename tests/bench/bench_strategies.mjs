@@ -1,5 +1,5 @@
 // Strategies against each other on one engine, with the same data and seeds:
-//   make bench-strategies BENCH_ARGS='[--quick] [--dataset NAME | --data FOLDER [--format F]] [--space NAME]
+//   make bench-strategies BENCH_ARGS='[--quick] [--dataset NAME | --data FOLDER [--format F]] [--space NAME | --space FILE.json]
 //     [--epochs E] [--budgets 1,1/2,1/3,1/5] [--seeds 1,2] [--arms ofa,compofa,bignas,sparsenas]
 //     [--controls] [--control-budgets 1/3] [--evaluations N] [--set JSON] [--arm-set ARM=JSON] [--keep FOLDER]'
 //
@@ -30,7 +30,7 @@
 //                      space_ratio
 //   half_costs         accuracy that half of `ofa`'s budget costs it
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -96,6 +96,15 @@ async function register(daemon) {
   if (!reply.ok) throw new Error(`the images are refused: ${await reply.text()}`);
   for (let set; (set = await daemon.get('/datasets/benchmark')).state !== 'ready'; await sleep(500))
     if (set.state === 'failed') throw new Error(`the images are refused: ${set.problem}`);
+}
+
+/** A space of its own, from the file that defines it. @param {any} daemon */
+async function defineSpace(daemon) {
+  if (!options.space.endsWith('.json')) return;
+  const text = readFileSync(options.space, 'utf8');
+  const reply = await daemon.post('/spaces', text);
+  if (!reply.ok) throw new Error(`the space is refused: ${await reply.text()}`);
+  options.space = JSON.parse(text).name;
 }
 
 /** Every run with its spec, `ofa` in full first: the signal is read off it.
@@ -188,6 +197,7 @@ const daemon = new Daemon(folder, ['--config', config]);
 try {
   await daemon.start();
   await register(daemon);
+  await defineSpace(daemon);
   const runs = new Runs(daemon, options.keep ?? join(out, 'strategies'), await hashOfFile(program), say);
   const set = await daemon.get(`/datasets/${options.dataset}`);
   const space = await daemon.get(`/spaces/${options.space}`);
