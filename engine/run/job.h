@@ -6,7 +6,8 @@
  *   run.c         makes it, walks the phases, closes it
  *   checkpoint.c  its state to a file and back
  *   report.c      progress, series and evaluations to the callbacks
- *   phase_*.c     one file a phase or a few that belong together
+ *   phase_*.c     one file a phase or a few that belong together; the ends of a
+ *                 job of one architecture are in phase_single.c
  */
 #ifndef SN_JOB_H
 #define SN_JOB_H
@@ -131,6 +132,10 @@ enum sn_err sn_phase_fit(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err);
 enum sn_err sn_phase_search(struct sn_job *job, struct sn_error *err);
+
+/* evaluate and search of a job of one architecture. */
+enum sn_err sn_single_evaluate(struct sn_job *job, struct sn_error *err);
+enum sn_err sn_single_measure(struct sn_job *job, struct sn_error *err);
 
 /* Sorts architectures, or what begins with one, by resolution, so that images
  * are decoded and resized once for all that take them alike. */
