@@ -93,10 +93,12 @@ static void on_tick(uv_timer_t *timer)
     struct sn_daemon *d = timer->data;
     sn_datasets_tick(d->datasets);
     static const uint64_t disk_ms = TICK_MS * DISK_TICKS;
-    if (d->stopping)
+    if (d->stopping) {
         go_on_stopping(d);
-    else if (uv_now(&d->loop) / TICK_MS % (disk_ms / TICK_MS) == 0)
+    } else if (uv_now(&d->loop) / TICK_MS % (disk_ms / TICK_MS) == 0) {
         sn_daemon_look_at_disk(d);
+        sn_lifecycle_follow(d->life);
+    }
 }
 
 static void on_watchdog(uv_timer_t *timer)

@@ -7,9 +7,11 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "api/child_json.h"
 #include "api/event_json.h"
 #include "api/spec_json.h"
 #include "daemon/changes.h"
+#include "daemon/follow.h"
 #include "daemon/log.h"
 #include "daemon/recover.h"
 #include "daemon/scheduler.h"
@@ -47,8 +49,9 @@ struct submission {
     struct sn_lifecycle *l;
     struct sn_spec spec;
     char id[SN_ID_MAX];
-    char *given, *resolved, *labels, *payload;
-    struct sn_event event;
+    char *given, *resolved, *labels, *payload, *told;
+    struct sn_event event[2]; /* its own, and its parent's */
+    size_t n_events;
     struct sn_written written;
     int64_t time_ms;
     sn_job_done done;
@@ -61,6 +64,7 @@ static void submission_free(struct submission *s)
     free(s->resolved);
     free(s->labels);
     free(s->payload);
+    free(s->told);
     free(s);
 }
 
@@ -90,8 +94,10 @@ static void on_inserted(void *arg)
     struct sn_error err = s->written.error;
     bool fresh = err.code == SN_OK && !s->written.replayed;
     if (fresh && add_to_table(s, &err) == SN_OK) {
-        s->event.seq = s->written.first_event;
-        l->config.publish(l->config.arg, &s->event);
+        for (size_t i = 0; i < s->n_events; i++) {
+            s->event[i].seq = s->written.first_event + (int64_t)i;
+            l->config.publish(l->config.arg, &s->event[i]);
+        }
         sn_log(SN_LOG_INFO, "jobs", "job", "id", s->id, "state", "queued",
                "name", s->spec.name, NULL);
     }
@@ -142,14 +148,26 @@ static enum sn_err submission_new(struct sn_lifecycle *l,
     s->labels = copy(from->labels_json);
     s->payload = sn_json_job_state(SN_JOB_QUEUED, NULL, NULL);
     s->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    enum sn_err code = make_id(s->id, err);
+    enum sn_err code = SN_OK;
+    if (from->id != NULL)
+        snprintf(s->id, sizeof s->id, "%s", from->id);
+    else
+        code = make_id(s->id, err);
+    bool child = s->spec.parent[0] != '\0';
+    if (child)
+        s->told = sn_child_event(s->id, &s->spec);
     if (s->given == NULL || s->resolved == NULL || s->labels == NULL ||
-        s->payload == NULL)
+        s->payload == NULL || (child && s->told == NULL))
         code = sn_error_set(err, SN_ERR_NOMEM, "out of memory");
-    s->event = (struct sn_event){.job = s->id,
-                                 .type = "job",
-                                 .payload = s->payload,
-                                 .time_ms = s->time_ms};
+    s->event[0] = (struct sn_event){.job = s->id,
+                                    .type = "job",
+                                    .payload = s->payload,
+                                    .time_ms = s->time_ms};
+    s->event[1] = (struct sn_event){.job = s->spec.parent,
+                                    .type = "child",
+                                    .payload = s->told,
+                                    .time_ms = s->time_ms};
+    s->n_events = child ? 2 : 1;
     if (code != SN_OK) {
         submission_free(s);
         return code;
@@ -159,14 +177,15 @@ static enum sn_err submission_new(struct sn_lifecycle *l,
 }
 
 static enum sn_err may_submit(const struct sn_lifecycle *l,
+                              const struct sn_submission *submission,
                               struct sn_error *err)
 {
     if (l->stopping)
         return sn_error_set(err, SN_ERR_STOPPED, "the daemon is stopping");
     if (l->no_room)
         return sn_error_set(err, SN_ERR_DISKFULL, "no room on the disk");
-    if (sn_jobs_count(l->jobs, SN_JOB_QUEUED) >=
-        (size_t)l->config.max_queued_jobs)
+    if (submission->id == NULL && sn_jobs_count(l->jobs, SN_JOB_QUEUED) >=
+                                      (size_t)l->config.max_queued_jobs)
         return sn_error_set(err, SN_ERR_BUSY, "%d jobs wait already",
                             l->config.max_queued_jobs);
     return SN_OK;
@@ -178,7 +197,7 @@ void sn_lifecycle_submit(struct sn_lifecycle *l,
 {
     struct sn_error err = {0};
     struct submission *s = NULL;
-    if (may_submit(l, &err) != SN_OK ||
+    if (may_submit(l, submission, &err) != SN_OK ||
         submission_new(l, submission, &s, &err) != SN_OK) {
         done(arg, &err, NULL, false);
         return;
@@ -196,8 +215,8 @@ void sn_lifecycle_submit(struct sn_lifecycle *l,
         .created_ms = s->time_ms,
         .best_accuracy = NAN,
     };
-    struct sn_write write = {.events = &s->event,
-                             .n_events = 1,
+    struct sn_write write = {.events = s->event,
+                             .n_events = s->n_events,
                              .done = on_insert_written,
                              .arg = s};
     if (sn_storage_insert_job(l->config.storage, &row,
@@ -473,6 +492,7 @@ static void settle_ended(struct sn_lifecycle *l, struct sn_job_entry *entry,
     case SN_OK:
         change(l, entry, SN_JOB_SUCCEEDED, SN_JOB_QUEUED, SN_PAUSED_BY_NONE,
                NULL);
+        entry->follow_due = entry->spec.finetune.epochs > 0;
         break;
     case SN_ERR_DISKFULL:
         pause_for_room(l, entry);
@@ -500,6 +520,7 @@ static void on_finished(void *arg, const char *id, const struct sn_error *error)
     l->running--;
     sn_runner_free(runner);
     read_stats(l, entry);
+    sn_lifecycle_follow(l);
     sn_lifecycle_schedule(l);
 }
 
@@ -532,6 +553,35 @@ void sn_lifecycle_schedule(struct sn_lifecycle *l)
            !sn_storage_failed(l->config.storage) &&
            (next = sn_scheduler_next(l->jobs, l->config.running_jobs)) != NULL)
         start(l, next);
+}
+
+/* ---- what comes after ---- */
+
+static void submit_child(void *arg, const struct sn_submission *submission,
+                         sn_job_done done, void *done_arg)
+{
+    sn_lifecycle_submit(arg, submission, done, done_arg);
+}
+
+void sn_lifecycle_follow(struct sn_lifecycle *l)
+{
+    const struct sn_follow_config config = {
+        .storage = l->config.storage,
+        .datasets = l->config.datasets,
+        .spaces = l->config.spaces,
+        .box = l->config.box,
+        .jobs = l->jobs,
+        .submit = submit_child,
+        .arg = l,
+    };
+    struct sn_job_entry *const *list;
+    size_t n = sn_jobs_list(l->jobs, &list);
+    for (size_t i = 0; i < n && !l->stopping && !l->no_room; i++) {
+        if (!list[i]->follow_due)
+            continue;
+        list[i]->follow_due = false; /* again, should it not be possible yet */
+        sn_follow(&config, list[i]);
+    }
 }
 
 /* ---- the disk ---- */

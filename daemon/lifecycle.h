@@ -48,6 +48,10 @@ void sn_lifecycle_control(struct sn_lifecycle *life, const char *id,
                           enum sn_job_action action, sn_job_done done,
                           void *arg);
 
+/* Submits what comes after jobs that have succeeded and waits for it, see
+ * daemon/follow.h: at the start, and called every second or so. */
+void sn_lifecycle_follow(struct sn_lifecycle *life);
+
 /* Starts what may start. */
 void sn_lifecycle_schedule(struct sn_lifecycle *life);
 
