@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/memory.h"
 #include "daemon/notify.h"
 #include "daemon/state.h"
 
@@ -214,6 +215,7 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
         .running_jobs = c->running_jobs,
         .max_queued_jobs = c->max_queued_jobs,
         .nice = c->nice,
+        .job_memory = sn_memory_limit(c->memory_mib),
         .publish = publish,
         .arg = d,
     };

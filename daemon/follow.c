@@ -131,6 +131,7 @@ static enum sn_err draft_make(struct draft *d, const struct follow *f,
                               const struct sn_dataset_info *data,
                               struct sn_error *err)
 {
+    struct sn_forecast forecast;
     enum sn_err code;
     memset(d, 0, sizeof *d);
     d->given = sn_child_print(&parent->view, c->strategy, c->arch,
@@ -139,8 +140,13 @@ static enum sn_err draft_make(struct draft *d, const struct follow *f,
         return sn_error_set(err, SN_ERR_NOMEM, "out of memory");
     if ((code = sn_spec_parse(d->given, &d->spec, &d->labels, err)) ||
         (code = sn_spaces_resolve(f->config.spaces, &d->spec, err)) ||
-        (code = sn_spec_resolve(&d->spec, data, err)))
+        (code = sn_spec_resolve(&d->spec, data, err)) ||
+        (code = sn_spec_forecast(&d->spec, data, &forecast, err)))
         return code;
+    if (forecast.memory_bytes > f->config.job_memory)
+        return sn_error_at(err, SN_ERR_UNSUPPORTED, forecast.memory_field,
+                           "it would need about %.0f MB of memory",
+                           forecast.memory_bytes / 1e6);
     d->resolved = sn_spec_print(&d->spec, d->labels);
     return d->resolved != NULL
                ? SN_OK

@@ -25,6 +25,7 @@ struct sn_follow_config { /* all borrowed, for as long as the mailbox is */
     struct sn_spaces *spaces;
     struct sn_mailbox *box;
     struct sn_jobs *jobs;
+    double job_memory; /* bytes: a job that will need more is left out */
     void (*submit)(void *arg, const struct sn_submission *submission,
                    sn_job_done done, void *done_arg);
     void *arg;

@@ -571,6 +571,7 @@ void sn_lifecycle_follow(struct sn_lifecycle *l)
         .spaces = l->config.spaces,
         .box = l->config.box,
         .jobs = l->jobs,
+        .job_memory = l->config.job_memory,
         .submit = submit_child,
         .arg = l,
     };

@@ -26,6 +26,8 @@ struct sn_lifecycle_config {
     struct sn_supernets *supernets;
     struct sn_mailbox *box;
     int running_jobs, max_queued_jobs, nice;
+    double job_memory; /* bytes: a job that will need more is not submitted by
+                          the daemon itself */
     /* A committed event (or, with seq 0, one that is not stored). */
     void (*publish)(void *arg, const struct sn_event *event);
     void *arg;
