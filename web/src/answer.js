@@ -36,7 +36,7 @@ function answer(id, best, asked) {
     h('p', { class: 'arch' }, h('code', {}, best.arch)),
     h('dl', { class: 'numbers' },
       h('div', {}, h('dt', {}, best.split === 'test' ? 'accuracy, test' : 'accuracy, hold-out'),
-        h('dd', {}, percent(best.accuracy, 2))),
+        h('dd', {}, percent(best.accuracy, 2), interval(best.ci, (v) => percent(v)))),
       best.test_accuracy && h('div', {}, h('dt', {}, 'accuracy, test'),
         h('dd', {}, percent(best.test_accuracy.value, 2),
           interval(best.test_accuracy.ci, (v) => percent(v)))),
