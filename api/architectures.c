@@ -1,17 +1,21 @@
-/* One architecture of a job: its layers and costs, what was measured, and its
- * model files. */
+/* One architecture of a job: its layers and costs, what was measured, the jobs
+ * that trained it further, and its model files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/arch_json.h"
+#include "api/child_json.h"
 #include "api/handlers.h"
 #include "api/json.h"
 #include "api/record_json.h"
 
+enum { MAX_CHILDREN = 100 };
+
 struct arch_read {
     struct sn_read read;
     char arch[SN_ARCH_ID_MAX];
+    json_t *children; /* owned until it is the body's */
 };
 
 static bool add_evaluation(void *arg, const struct sn_evaluation_record *row)
@@ -26,11 +30,54 @@ static void build_arch(struct sn_read *read, struct sn_reader *reader)
     struct sn_error err = {0};
     struct sn_eval_query query = {
         .job = read->job, .arch = r->arch, .limit = 1000};
-    json_t *evaluations = json_array();
+    json_t *evaluations = json_array(), *child;
+    size_t i;
     if (sn_reader_evaluations(reader, &query, add_evaluation, evaluations,
                               &err) != SN_OK)
         sn_read_failed(read, &err);
     sn_json_put(read->body, "evaluations", evaluations);
+    json_array_foreach(r->children, i, child)
+    {
+        const char *job = json_string_value(json_object_get(child, "job"));
+        const char *strategy =
+            json_string_value(json_object_get(child, "strategy"));
+        if (sn_child_put_results(child, reader, job, r->arch,
+                                 strcmp(strategy, "finetune") == 0,
+                                 &err) != SN_OK)
+            sn_read_failed(read, &err);
+    }
+    sn_json_put(read->body, "children", r->children);
+    r->children = NULL;
+}
+
+static void drop_arch(struct sn_read *read)
+{
+    json_decref(((struct arch_read *)read)->children);
+}
+
+/* The jobs that trained this architecture of the job, newest first. */
+static json_t *children_of(const struct sn_host *host, const char *parent,
+                           const char *arch)
+{
+    const struct sn_job_view *const *all = NULL;
+    size_t n = host->job_list(host->self, &all);
+    json_t *list = json_array();
+    while (n-- > 0 && json_array_size(list) < MAX_CHILDREN) {
+        const struct sn_spec *spec = all[n]->spec;
+        if (strcmp(spec->parent, parent) != 0 ||
+            strcmp(spec->architecture, arch) != 0)
+            continue;
+        json_t *o = json_object();
+        bool inherits = spec->strategy == SN_STRATEGY_FINETUNE;
+        sn_json_put(o, "job", sn_json_string(all[n]->id));
+        sn_json_put(o, "strategy",
+                    sn_json_string(inherits ? "finetune" : "scratch"));
+        sn_json_put(o, "state",
+                    sn_json_string(sn_job_state_name(all[n]->state)));
+        sn_json_put(o, "epochs", sn_json_number(spec->epochs));
+        json_array_append_new(list, o);
+    }
+    return list;
 }
 
 static json_t *links_of(const char *job, const char *arch)
@@ -67,12 +114,14 @@ void sn_get_job_arch(struct sn_request *rq)
         return;
     }
     r->read.build = build_arch;
+    r->read.drop = drop_arch;
     r->read.body =
         sn_arch_describe(space, &arch, known ? data->info.channels : 1,
                          known ? data->info.classes : 10);
     snprintf(r->read.job, sizeof r->read.job, "%s", job->id);
     sn_arch_encode(space, &arch, r->arch);
     sn_json_put(r->read.body, "links", links_of(job->id, r->arch));
+    r->children = children_of(host, job->id, r->arch);
     sn_request_read(rq, &r->read);
 }
 

@@ -121,6 +121,8 @@ static json_t *evaluation_object(const struct sn_evaluation *e)
     sn_json_put(o, "step", integer(e->step));
     sn_json_put(o, "images", json_integer(e->images));
     sn_json_put(o, "accuracy", sn_json_number(e->accuracy));
+    sn_json_put(o, "ci",
+                sn_json_accuracy_ci(e->correct, e->images, e->selected));
     sn_json_put(o, "predicted", sn_json_number(e->predicted));
     sn_json_put(o, "selected", json_boolean(e->selected));
     sn_json_put(o, "macs", sn_json_number(e->cost.macs));

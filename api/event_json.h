@@ -43,7 +43,8 @@ char *sn_json_cost(const struct sn_phase_cost cost[SN_PHASE_KINDS]);
 char *sn_json_series(const char *name, uint64_t step, double epoch,
                      double value);
 /* {"arch", "stage", "split", "step", "images", "accuracy", "predicted",
- *  "selected", "macs", "params", "peak_memory", "latency_ms": {...}|null} */
+ *  "ci": [lo, hi]|null, "selected", "macs", "params", "peak_memory",
+ * "latency_ms": {...}|null} */
 char *sn_json_evaluation(const struct sn_evaluation *evaluation);
 /* Without its points (they are sn_storage_put_predictor's scores); also
  * sn_predictor.quality. */

@@ -41,6 +41,10 @@ void sn_get_job_onnx(struct sn_request *rq);
 void sn_get_job_weights(struct sn_request *rq);
 extern const struct sn_parameter sn_job_onnx_parameters[];
 
+/* children.c */
+void sn_post_finetune(struct sn_request *rq);
+void sn_post_scratch(struct sn_request *rq);
+
 /* supernets.c */
 void sn_list_supernets(struct sn_request *rq);
 void sn_post_supernet(struct sn_request *rq);

@@ -21,6 +21,7 @@ struct sn_job_view {
     const char *paused_by; /* "user", "disk" or NULL */
     int priority;
     const char *spec_given_json, *spec_resolved_json, *labels_json;
+    const struct sn_spec *spec;     /* resolved */
     double created, started, ended; /* Unix seconds, NAN if not yet */
     struct sn_progress progress;
     double best_accuracy;     /* NAN until there is one */
@@ -64,6 +65,8 @@ struct sn_space_view {
     const char *json; /* what it was made from; NULL: built in */
 };
 
+#define SN_SUPERNET_OF_JOB "job-" /* begins the name of what a job left */
+
 struct sn_supernet_view {
     const char *name, *space;
     const char *job;  /* that left it, or NULL: imported */
@@ -96,6 +99,9 @@ struct sn_submission {
     const char *spec_given_json, *spec_resolved_json, *labels_json;
     const char *idempotency_key; /* NULL if none */
     const char *body_xxh3;       /* to tell a reused key from a repeat */
+    /* The job's id where the daemon derives one, then no queue is too long for
+     * it; NULL: a new one. */
+    const char *id;
 };
 
 enum sn_job_action {

@@ -40,10 +40,16 @@ static json_t *links_of(const struct sn_job_view *job)
     return links;
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return sn_json_string(text[0] != '\0' ? text : NULL);
+}
+
 static json_t *build(const struct sn_job_view *job, bool whole)
 {
     static const char *const shown[] = {"dataset", "space", "strategy",
                                         "epochs"};
+    const struct sn_spec *s = job->spec;
     json_t *o = json_object(), *spec = sn_json_stored(job->spec_resolved_json);
     sn_json_put(o, "id", sn_json_string(job->id));
     sn_json_put(o, "name", sn_json_string(job->name));
@@ -53,6 +59,8 @@ static json_t *build(const struct sn_job_view *job, bool whole)
     sn_json_put(o, "priority", json_integer(job->priority));
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         sn_json_put(o, shown[i], json_incref(json_object_get(spec, shown[i])));
+    sn_json_put(o, "architecture", text_or_null(s->architecture));
+    sn_json_put(o, "parent", text_or_null(s->parent));
     sn_json_put(o, "labels", sn_json_stored(job->labels_json));
     sn_json_put(o, "created", sn_json_number(job->created));
     sn_json_put(o, "started", sn_json_number(job->started));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/child_json.h"
 #include "api/handlers.h"
 #include "api/job_json.h"
 #include "api/json.h"
@@ -15,6 +16,7 @@ static const char *const sort_names[] = {"newest", "oldest", "priority", NULL};
 const struct sn_parameter sn_list_jobs_parameters[] = {
     {"state", SN_PARAMETER_CHOICE, 0, 0, state_names},
     {"label", SN_PARAMETER_TEXT, 0, 0, NULL},
+    {"parent", SN_PARAMETER_TEXT, 0, SN_NAME_MAX - 1, NULL},
     {"sort", SN_PARAMETER_CHOICE, 0, 0, sort_names},
     {"limit", SN_PARAMETER_INT, 1, 1000, NULL},
     {"cursor", SN_PARAMETER_TEXT, 0, 48, NULL},
@@ -74,7 +76,9 @@ static bool selected(const struct sn_request *rq, const struct sn_job_view *job)
 {
     const char *state = sn_query_text(&rq->query, "state", NULL);
     const char *label = sn_query_text(&rq->query, "label", NULL);
-    return (state == NULL ||
+    const char *parent = sn_query_text(&rq->query, "parent", NULL);
+    return (parent == NULL || strcmp(parent, job->spec->parent) == 0) &&
+           (state == NULL ||
             strcmp(state, sn_job_state_name(job->state)) == 0) &&
            (label == NULL || has_label(job, label));
 }
@@ -131,6 +135,12 @@ void sn_list_jobs(struct sn_request *rq)
 
 /* ---- one ---- */
 
+struct job_read {
+    struct sn_read read;
+    bool single, inherits; /* see sn_child_put_results */
+    char arch[SN_ARCH_ID_MAX];
+};
+
 /* After a resume an answer can come again: the last one of an index counts. */
 static bool add_answer(void *arg, const struct sn_event *row)
 {
@@ -150,6 +160,7 @@ static bool add_answer(void *arg, const struct sn_event *row)
 static void build_job(struct sn_read *read, struct sn_reader *reader)
 {
     static const char *const types[] = {"answer"};
+    const struct job_read *r = (const struct job_read *)read;
     struct sn_error err = {0};
     struct sn_event_query query = {
         .job = read->job, .types = types, .n_types = 1};
@@ -157,6 +168,9 @@ static void build_job(struct sn_read *read, struct sn_reader *reader)
     if (sn_reader_events(reader, &query, add_answer, answers, &err) != SN_OK)
         sn_read_failed(read, &err);
     sn_json_put(read->body, "answers", answers);
+    if (r->single && sn_child_put_results(read->body, reader, read->job,
+                                          r->arch, r->inherits, &err) != SN_OK)
+        sn_read_failed(read, &err);
 }
 
 void sn_get_job(struct sn_request *rq)
@@ -177,14 +191,19 @@ void sn_get_job(struct sn_request *rq)
         sn_reply(rq, 304, same);
         return;
     }
-    struct sn_read *read = calloc(1, sizeof *read);
-    if (read != NULL) {
-        read->build = build_job;
-        read->body = sn_job_whole(job);
-        snprintf(read->job, sizeof read->job, "%s", job->id);
-        snprintf(read->etag, sizeof read->etag, "%s", etag);
+    struct job_read *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        sn_reply(rq, 503, NULL);
+        return;
     }
-    sn_request_read(rq, read);
+    r->read.build = build_job;
+    r->read.body = sn_job_whole(job);
+    snprintf(r->read.job, sizeof r->read.job, "%s", job->id);
+    snprintf(r->read.etag, sizeof r->read.etag, "%s", etag);
+    r->single = sn_spec_is_single(job->spec);
+    r->inherits = job->spec->strategy == SN_STRATEGY_FINETUNE;
+    snprintf(r->arch, sizeof r->arch, "%s", job->spec->architecture);
+    sn_request_read(rq, &r->read);
 }
 
 /* ---- control ---- */

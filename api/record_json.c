@@ -46,10 +46,7 @@ static json_t *links_of(const struct sn_evaluation_record *row)
 
 json_t *sn_record_evaluation(const struct sn_evaluation_record *row)
 {
-    double lo = NAN, hi = NAN;
     json_t *o = json_object();
-    if (!row->selected && row->images > 0 && row->correct >= 0)
-        sn_stats_wilson((double)row->correct, (double)row->images, &lo, &hi);
     sn_json_put(o, "seq", json_integer(row->seq));
     sn_json_put(o, "arch", sn_json_string(row->arch));
     sn_json_put(o, "stage", sn_json_string(sn_eval_stage_name(row->stage)));
@@ -57,7 +54,8 @@ json_t *sn_record_evaluation(const struct sn_evaluation_record *row)
     sn_json_put(o, "step", json_integer(row->step));
     sn_json_put(o, "images", json_integer(row->images));
     sn_json_put(o, "accuracy", sn_json_number(row->accuracy));
-    sn_json_put(o, "ci", sn_json_interval(lo, hi));
+    sn_json_put(o, "ci",
+                sn_json_accuracy_ci(row->correct, row->images, row->selected));
     sn_json_put(o, "predicted", sn_json_number(row->predicted));
     sn_json_put(o, "selected", json_boolean(row->selected));
     sn_json_put(o, "macs", json_integer(row->macs));

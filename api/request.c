@@ -479,5 +479,11 @@ bool sn_request_arch(struct sn_request *rq, const struct sn_job_view *job,
                         ret_spec->space, err.message);
         return false;
     }
+    if (id != NULL && sn_spec_is_single(ret_spec) &&
+        strcmp(id, ret_spec->architecture) != 0) {
+        sn_reply_status(rq, 404, "the job trains one architecture alone: %s",
+                        ret_spec->architecture);
+        return false;
+    }
     return true;
 }

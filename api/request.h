@@ -94,8 +94,8 @@ struct MHD_Response *sn_response_json(char *text);
 
 /* The job that the path names; NULL after a 404. */
 const struct sn_job_view *sn_request_job(struct sn_request *rq);
-/* The space of a job and, with `id` not NULL, an architecture of it; false
- * after a reply. */
+/* The space of a job and, with `id` not NULL, an architecture of it (of a job
+ * that trains one the only one); false after a reply. */
 bool sn_request_arch(struct sn_request *rq, const struct sn_job_view *job,
                      const char *id, struct sn_spec *ret_spec,
                      const struct sn_space **ret_space,

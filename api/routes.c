@@ -44,6 +44,10 @@ static const struct sn_route routes[] = {
      sn_job_onnx_parameters, 0, false},
     {SN_GET, SN_PLACE_API, ARCH "/weights.safetensors", sn_get_job_weights,
      NULL, 0, false},
+    {SN_POST, SN_PLACE_API, ARCH "/finetune", sn_post_finetune, NULL,
+     SMALL_BODY, false},
+    {SN_POST, SN_PLACE_API, ARCH "/scratch", sn_post_scratch, NULL, SMALL_BODY,
+     false},
 
     {SN_GET, SN_PLACE_API, "/events", sn_get_events, sn_events_parameters, 0,
      false},

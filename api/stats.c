@@ -25,15 +25,22 @@ json_t *sn_json_interval(double lo, double hi)
     return list;
 }
 
-json_t *sn_json_proportion(int64_t correct, int64_t n)
+json_t *sn_json_accuracy_ci(int64_t correct, int64_t n, bool selected)
 {
     double lo, hi;
-    if (n <= 0 || correct < 0)
+    if (n <= 0 || correct < 0 || selected)
         return json_null();
     sn_stats_wilson((double)correct, (double)n, &lo, &hi);
+    return sn_json_interval(lo, hi);
+}
+
+json_t *sn_json_proportion(int64_t correct, int64_t n)
+{
+    if (n <= 0 || correct < 0)
+        return json_null();
     json_t *o = json_object();
     sn_json_put(o, "value", sn_json_number((double)correct / (double)n));
-    sn_json_put(o, "ci", sn_json_interval(lo, hi));
+    sn_json_put(o, "ci", sn_json_accuracy_ci(correct, n, false));
     sn_json_put(o, "images", json_integer(n));
     return o;
 }

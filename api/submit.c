@@ -1,4 +1,5 @@
-/* POST /jobs: a spec is read, resolved, weighed and given to the host. */
+/* A spec is read, resolved, weighed and given to the host: POST /jobs, and what
+ * makes a spec of its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "api/job_json.h"
 #include "api/json.h"
 #include "api/spec_json.h"
+#include "api/submit.h"
 
 enum { KEY_MAX = 128 };
 
@@ -79,7 +81,8 @@ static void take_supernet(struct sn_request *rq, struct draft *d,
         strcmp(d->spec.space, s->space) != 0)
         sn_problem_at(problem, "/space", "supernet %s belongs to space %s",
                       s->name, s->space);
-    if (epochs != NULL && json_number_value(epochs) != 0)
+    if (!sn_spec_trains(&d->spec) && epochs != NULL &&
+        json_number_value(epochs) != 0)
         sn_problem_at(problem, "/epochs",
                       "must be 0 or left out: with a supernet nothing is "
                       "trained");
@@ -114,6 +117,10 @@ static bool resolve(struct sn_request *rq, struct draft *d, const json_t *body,
     }
     if (d->spec.supernet[0] != '\0')
         take_supernet(rq, d, body, &data->info, problem);
+    if (d->spec.parent[0] != '\0' &&
+        host->job_get(host->self, d->spec.parent) == NULL)
+        sn_problem_at(problem, "/parent", "there is no job %.64s",
+                      d->spec.parent);
     if (problem->status != 0)
         return false;
     const struct sn_space_view *space =
@@ -129,26 +136,27 @@ static bool resolve(struct sn_request *rq, struct draft *d, const json_t *body,
     return problem->status == 0;
 }
 
-static bool make_draft(struct sn_request *rq, struct draft *d,
+/* Tells one request from another: by path and body. */
+static void hash_request(const struct sn_request *rq, char ret[17])
+{
+    XXH64_hash_t path = XXH3_64bits(rq->path, strlen(rq->path));
+    XXH64_hash_t all =
+        XXH3_64bits_withSeed(rq->body, rq->body_size, (uint64_t)path);
+    snprintf(ret, 17, "%016llx", (unsigned long long)all);
+}
+
+static bool make_draft(struct sn_request *rq, json_t *body, struct draft *d,
                        struct sn_problem *problem)
 {
-    json_t *body =
-        sn_json_load(rq->body != NULL ? rq->body : "", rq->body_size, problem);
-    bool good = body != NULL &&
-                sn_spec_from_json(body, &d->spec, &d->labels, problem) &&
-                resolve(rq, d, body, problem);
-    if (good) {
-        d->given = sn_json_dump(body);
-        d->resolved = sn_spec_print(&d->spec, d->labels);
-        snprintf(d->body_xxh3, sizeof d->body_xxh3, "%016llx",
-                 (unsigned long long)XXH3_64bits(rq->body, rq->body_size));
-        if (d->given == NULL || d->resolved == NULL) {
-            sn_problem_set(problem, 503, "out of memory");
-            good = false;
-        }
-    }
-    json_decref(body);
-    return good;
+    if (!sn_spec_from_json(body, &d->spec, &d->labels, problem) ||
+        !resolve(rq, d, body, problem))
+        return false;
+    d->given = sn_json_dump(body);
+    d->resolved = sn_spec_print(&d->spec, d->labels);
+    hash_request(rq, d->body_xxh3);
+    if (d->given == NULL || d->resolved == NULL)
+        sn_problem_set(problem, 503, "out of memory");
+    return d->given != NULL && d->resolved != NULL;
 }
 
 static void reply_forecast(struct sn_request *rq, const struct draft *d)
@@ -208,7 +216,8 @@ static bool key_is_good(const char *key)
     return n >= 1 && n <= KEY_MAX;
 }
 
-void sn_post_job(struct sn_request *rq)
+void sn_submit(struct sn_request *rq, json_t *body, bool dry_run,
+               void (*reword)(struct sn_problem *problem))
 {
     const struct sn_host *host = rq->api->host;
     const char *key = sn_request_header(rq, "Idempotency-Key");
@@ -220,9 +229,11 @@ void sn_post_job(struct sn_request *rq)
                         "Idempotency-Key must have 1 to %d printable "
                         "characters",
                         KEY_MAX);
-    } else if (!make_draft(rq, &d, &problem)) {
+    } else if (!make_draft(rq, body, &d, &problem)) {
+        if (reword != NULL)
+            reword(&problem);
         sn_reply_problem(rq, &problem);
-    } else if (sn_query_bool(&rq->query, "dry_run", false)) {
+    } else if (dry_run) {
         reply_forecast(rq, &d);
     } else if (!host->ready(host->self, &why)) {
         sn_reply_status(rq, 503, "no job can be taken now: %s",
@@ -240,4 +251,16 @@ void sn_post_job(struct sn_request *rq)
         host->job_submit(host->self, &submission, submitted, rq);
     }
     draft_close(&d);
+}
+
+void sn_post_job(struct sn_request *rq)
+{
+    struct sn_problem problem = {0};
+    json_t *body =
+        sn_json_load(rq->body != NULL ? rq->body : "", rq->body_size, &problem);
+    if (body == NULL)
+        sn_reply_problem(rq, &problem);
+    else
+        sn_submit(rq, body, sn_query_bool(&rq->query, "dry_run", false), NULL);
+    json_decref(body);
 }

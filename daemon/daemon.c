@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/memory.h"
 #include "daemon/notify.h"
 #include "daemon/state.h"
 
@@ -94,10 +95,12 @@ static void on_tick(uv_timer_t *timer)
     struct sn_daemon *d = timer->data;
     sn_datasets_tick(d->datasets);
     static const uint64_t disk_ms = TICK_MS * DISK_TICKS;
-    if (d->stopping)
+    if (d->stopping) {
         go_on_stopping(d);
-    else if (uv_now(&d->loop) / TICK_MS % (disk_ms / TICK_MS) == 0)
+    } else if (uv_now(&d->loop) / TICK_MS % (disk_ms / TICK_MS) == 0) {
         sn_daemon_look_at_disk(d);
+        sn_lifecycle_follow(d->life);
+    }
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -216,6 +219,7 @@ static enum sn_err open_parts(struct sn_daemon *d, struct sn_error *err)
         .running_jobs = c->running_jobs,
         .max_queued_jobs = c->max_queued_jobs,
         .nice = c->nice,
+        .job_memory = sn_memory_limit(c->memory_mib),
         .publish = publish,
         .arg = d,
     };

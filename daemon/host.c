@@ -124,7 +124,7 @@ static void supernet_delete(void *self, const char *name, sn_host_done done,
         if (strcmp(job->spec.supernet, name) == 0 &&
             !sn_job_state_is_end(job->view.state)) {
             sn_error_set(&err, SN_ERR_CONFLICT,
-                         "job %s, which is %s, searches this supernet",
+                         "job %s, which is %s, needs this supernet",
                          job->view.id, sn_job_state_name(job->view.state));
             done(arg, &err);
             return;

@@ -78,6 +78,7 @@ static struct sn_job_entry *entry_new(const struct sn_job *row,
         return NULL;
     struct sn_job_view *v = &entry->view;
     entry->spec = *spec;
+    v->spec = &entry->spec;
     entry->stop_for = row->stop_for;
     entry->paused_by = row->paused_by;
     v->id = copy(row->id, "");

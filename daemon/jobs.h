@@ -21,6 +21,7 @@ struct sn_job_entry {
     bool deleting;                    /* the row is about to go */
     struct sn_runner *runner;         /* while running or stopping */
     bool stats_wanted, stats_reading; /* counts are read again from storage */
+    bool follow_due; /* what comes after it is to be submitted, see follow.h */
     struct sn_job_entry *next_in_bucket;
 };
 

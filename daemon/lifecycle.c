@@ -1,24 +1,24 @@
 #include "daemon/lifecycle.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "api/event_json.h"
-#include "api/spec_json.h"
 #include "daemon/changes.h"
+#include "daemon/follow.h"
 #include "daemon/log.h"
 #include "daemon/recover.h"
 #include "daemon/scheduler.h"
+#include "daemon/submission.h"
 
 struct sn_lifecycle {
     struct sn_lifecycle_config config;
     struct sn_jobs *jobs;
     struct sn_changes *changes;
     struct sn_runner_owner owner;
+    struct sn_submission_config submissions;
     bool stopping, no_room;
     size_t running;
 };
@@ -43,133 +43,24 @@ static void change(struct sn_lifecycle *l, struct sn_job_entry *entry,
 
 /* ---- submission ---- */
 
-struct submission {
-    struct sn_lifecycle *l;
-    struct sn_spec spec;
-    char id[SN_ID_MAX];
-    char *given, *resolved, *labels, *payload;
-    struct sn_event event;
-    struct sn_written written;
-    int64_t time_ms;
-    sn_job_done done;
-    void *arg;
-};
-
-static void submission_free(struct submission *s)
-{
-    free(s->given);
-    free(s->resolved);
-    free(s->labels);
-    free(s->payload);
-    free(s);
-}
-
-static enum sn_err add_to_table(struct submission *s, struct sn_error *err)
-{
-    struct sn_job_entry *entry;
-    struct sn_job row = {
-        .id = s->id,
-        .seq = s->written.seq,
-        .revision = 1,
-        .name = s->spec.name,
-        .spec_given = s->given,
-        .spec_resolved = s->resolved,
-        .labels = s->labels,
-        .state = SN_JOB_QUEUED,
-        .priority = s->spec.priority,
-        .created_ms = s->time_ms,
-        .best_accuracy = NAN,
-    };
-    return sn_jobs_add(s->l->jobs, &row, &s->spec, &entry, err);
-}
-
-static void on_inserted(void *arg)
-{
-    struct submission *s = arg;
-    struct sn_lifecycle *l = s->l;
-    struct sn_error err = s->written.error;
-    bool fresh = err.code == SN_OK && !s->written.replayed;
-    if (fresh && add_to_table(s, &err) == SN_OK) {
-        s->event.seq = s->written.first_event;
-        l->config.publish(l->config.arg, &s->event);
-        sn_log(SN_LOG_INFO, "jobs", "job", "id", s->id, "state", "queued",
-               "name", s->spec.name, NULL);
-    }
-    s->done(s->arg, err.code == SN_OK ? NULL : &err, s->written.id,
-            s->written.replayed);
-    submission_free(s);
-    sn_lifecycle_schedule(l);
-}
-
-static void on_insert_written(void *arg, const struct sn_written *result)
-{
-    struct submission *s = arg;
-    s->written = *result;
-    sn_mailbox_post(s->l->config.box, on_inserted, s);
-}
-
-/* 16 letters and digits, without those that look alike: 80 random bits. */
-static enum sn_err make_id(char ret[SN_ID_MAX], struct sn_error *err)
-{
-    static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    unsigned char bytes[16];
-    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-        return sn_error_set(err, SN_ERR_INTERNAL, "no random numbers");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        ret[i] = alphabet[bytes[i] % 32];
-    ret[sizeof bytes] = '\0';
-    return SN_OK;
-}
-
-static char *copy(const char *text)
-{
-    return strdup(text == NULL ? "{}" : text);
-}
-
-static enum sn_err submission_new(struct sn_lifecycle *l,
-                                  const struct sn_submission *from,
-                                  struct submission **ret, struct sn_error *err)
-{
-    struct timespec now;
-    struct submission *s = calloc(1, sizeof *s);
-    if (s == NULL)
-        return sn_error_set(err, SN_ERR_NOMEM, "out of memory");
-    clock_gettime(CLOCK_REALTIME, &now);
-    s->l = l;
-    s->spec = *from->spec;
-    s->given = copy(from->spec_given_json);
-    s->resolved = copy(from->spec_resolved_json);
-    s->labels = copy(from->labels_json);
-    s->payload = sn_json_job_state(SN_JOB_QUEUED, NULL, NULL);
-    s->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    enum sn_err code = make_id(s->id, err);
-    if (s->given == NULL || s->resolved == NULL || s->labels == NULL ||
-        s->payload == NULL)
-        code = sn_error_set(err, SN_ERR_NOMEM, "out of memory");
-    s->event = (struct sn_event){.job = s->id,
-                                 .type = "job",
-                                 .payload = s->payload,
-                                 .time_ms = s->time_ms};
-    if (code != SN_OK) {
-        submission_free(s);
-        return code;
-    }
-    *ret = s;
-    return SN_OK;
-}
-
 static enum sn_err may_submit(const struct sn_lifecycle *l,
+                              const struct sn_submission *submission,
                               struct sn_error *err)
 {
     if (l->stopping)
         return sn_error_set(err, SN_ERR_STOPPED, "the daemon is stopping");
     if (l->no_room)
         return sn_error_set(err, SN_ERR_DISKFULL, "no room on the disk");
-    if (sn_jobs_count(l->jobs, SN_JOB_QUEUED) >=
-        (size_t)l->config.max_queued_jobs)
+    if (submission->id == NULL && sn_jobs_count(l->jobs, SN_JOB_QUEUED) >=
+                                      (size_t)l->config.max_queued_jobs)
         return sn_error_set(err, SN_ERR_BUSY, "%d jobs wait already",
                             l->config.max_queued_jobs);
     return SN_OK;
+}
+
+static void after_submission(void *arg)
+{
+    sn_lifecycle_schedule(arg);
 }
 
 void sn_lifecycle_submit(struct sn_lifecycle *l,
@@ -177,35 +68,10 @@ void sn_lifecycle_submit(struct sn_lifecycle *l,
                          sn_job_done done, void *arg)
 {
     struct sn_error err = {0};
-    struct submission *s = NULL;
-    if (may_submit(l, &err) != SN_OK ||
-        submission_new(l, submission, &s, &err) != SN_OK) {
+    if (may_submit(l, submission, &err) == SN_OK)
+        sn_submission_start(&l->submissions, submission, done, arg);
+    else
         done(arg, &err, NULL, false);
-        return;
-    }
-    s->done = done;
-    s->arg = arg;
-    struct sn_job row = {
-        .id = s->id,
-        .name = s->spec.name,
-        .spec_given = s->given,
-        .spec_resolved = s->resolved,
-        .labels = s->labels,
-        .state = SN_JOB_QUEUED,
-        .priority = s->spec.priority,
-        .created_ms = s->time_ms,
-        .best_accuracy = NAN,
-    };
-    struct sn_write write = {.events = &s->event,
-                             .n_events = 1,
-                             .done = on_insert_written,
-                             .arg = s};
-    if (sn_storage_insert_job(l->config.storage, &row,
-                              submission->idempotency_key,
-                              submission->body_xxh3, &write, &err) != SN_OK) {
-        submission_free(s);
-        done(arg, &err, NULL, false);
-    }
 }
 
 /* ---- control ---- */
@@ -473,6 +339,7 @@ static void settle_ended(struct sn_lifecycle *l, struct sn_job_entry *entry,
     case SN_OK:
         change(l, entry, SN_JOB_SUCCEEDED, SN_JOB_QUEUED, SN_PAUSED_BY_NONE,
                NULL);
+        entry->follow_due = entry->spec.finetune.epochs > 0;
         break;
     case SN_ERR_DISKFULL:
         pause_for_room(l, entry);
@@ -500,6 +367,7 @@ static void on_finished(void *arg, const char *id, const struct sn_error *error)
     l->running--;
     sn_runner_free(runner);
     read_stats(l, entry);
+    sn_lifecycle_follow(l);
     sn_lifecycle_schedule(l);
 }
 
@@ -532,6 +400,36 @@ void sn_lifecycle_schedule(struct sn_lifecycle *l)
            !sn_storage_failed(l->config.storage) &&
            (next = sn_scheduler_next(l->jobs, l->config.running_jobs)) != NULL)
         start(l, next);
+}
+
+/* ---- what comes after ---- */
+
+static void submit_child(void *arg, const struct sn_submission *submission,
+                         sn_job_done done, void *done_arg)
+{
+    sn_lifecycle_submit(arg, submission, done, done_arg);
+}
+
+void sn_lifecycle_follow(struct sn_lifecycle *l)
+{
+    const struct sn_follow_config config = {
+        .storage = l->config.storage,
+        .datasets = l->config.datasets,
+        .spaces = l->config.spaces,
+        .box = l->config.box,
+        .jobs = l->jobs,
+        .job_memory = l->config.job_memory,
+        .submit = submit_child,
+        .arg = l,
+    };
+    struct sn_job_entry *const *list;
+    size_t n = sn_jobs_list(l->jobs, &list);
+    for (size_t i = 0; i < n && !l->stopping && !l->no_room; i++) {
+        if (!list[i]->follow_due)
+            continue;
+        list[i]->follow_due = false; /* again, should it not be possible yet */
+        sn_follow(&config, list[i]);
+    }
 }
 
 /* ---- the disk ---- */
@@ -611,6 +509,15 @@ enum sn_err sn_lifecycle_new(const struct sn_lifecycle_config *config,
         .on_finished = on_finished,
     };
     l->jobs = sn_jobs_new();
+    l->submissions = (struct sn_submission_config){
+        .storage = config->storage,
+        .box = config->box,
+        .jobs = l->jobs,
+        .publish = config->publish,
+        .publish_arg = config->arg,
+        .after = after_submission,
+        .after_arg = l,
+    };
     l->changes = sn_changes_new(config->storage, config->box, config->publish,
                                 config->arg);
     enum sn_err code = l->jobs == NULL || l->changes == NULL

@@ -26,6 +26,8 @@ struct sn_lifecycle_config {
     struct sn_supernets *supernets;
     struct sn_mailbox *box;
     int running_jobs, max_queued_jobs, nice;
+    double job_memory; /* bytes: a job that will need more is not submitted by
+                          the daemon itself */
     /* A committed event (or, with seq 0, one that is not stored). */
     void (*publish)(void *arg, const struct sn_event *event);
     void *arg;
@@ -47,6 +49,10 @@ void sn_lifecycle_submit(struct sn_lifecycle *life,
 void sn_lifecycle_control(struct sn_lifecycle *life, const char *id,
                           enum sn_job_action action, sn_job_done done,
                           void *arg);
+
+/* Submits what comes after jobs that have succeeded and waits for it, see
+ * daemon/follow.h: at the start, and called every second or so. */
+void sn_lifecycle_follow(struct sn_lifecycle *life);
 
 /* Starts what may start. */
 void sn_lifecycle_schedule(struct sn_lifecycle *life);

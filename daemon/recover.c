@@ -50,6 +50,8 @@ static enum sn_err settle(struct sn_changes *changes,
                           struct sn_job_entry *entry, struct sn_error *err)
 {
     enum sn_err code = SN_OK;
+    entry->follow_due = entry->view.state == SN_JOB_SUCCEEDED &&
+                        entry->spec.finetune.epochs > 0;
     if (entry->view.state == SN_JOB_RUNNING)
         code = move(changes, entry, SN_JOB_STOPPING, SN_JOB_QUEUED,
                     SN_PAUSED_BY_NONE, err);

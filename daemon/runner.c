@@ -152,11 +152,14 @@ static enum sn_err run_from_newest(struct sn_runner *r,
     return run_once(r, reports, data, NULL);
 }
 
-/* The weights that it searches, or room for those that it trains. */
+/* The weights that it starts from, or room for those that it leaves; a job of
+ * one architecture leaves none. */
 static enum sn_err find_weights(struct sn_runner *r)
 {
     const struct sn_storage *storage = r->config.storage;
     if (r->config.supernets == NULL)
+        return SN_OK;
+    if (r->spec.supernet[0] == '\0' && sn_spec_is_single(&r->spec))
         return SN_OK;
     if (r->spec.supernet[0] == '\0')
         return sn_supernets_room(storage, r->id, r->keep, &r->error);
@@ -199,8 +202,6 @@ static enum sn_err conduct(struct sn_runner *r)
         r->error = late;
         code = late.code;
     }
-    if (r->keep[0] != '\0')
-        sn_supernets_adopt(r->config.supernets, r->id, code == SN_OK);
 out_data:
     sn_datasets_release(r->config.datasets, data);
     return code;
@@ -213,6 +214,25 @@ static void deliver_end(void *arg)
     owner->on_finished(owner->arg, r->id, &r->error);
 }
 
+static void on_adopted(void *arg, const struct sn_error *err)
+{
+    deliver_end(arg); /* what went wrong is logged; the job has not failed */
+}
+
+/* A job has succeeded once the weights that it leaves are listed: what comes
+ * after it may name them, also when the daemon ends in between. */
+static void end(struct sn_runner *r)
+{
+    const bool left = r->error.code == SN_OK;
+    const bool waits =
+        r->keep[0] != '\0' &&
+        sn_supernets_adopt(r->config.supernets, r->id, left,
+                           left ? on_adopted : NULL, left ? r : NULL) &&
+        left;
+    if (!waits)
+        sn_mailbox_post(r->config.box, deliver_end, r);
+}
+
 static void *conductor(void *arg)
 {
     struct sn_runner *r = arg;
@@ -222,7 +242,7 @@ static void *conductor(void *arg)
     if (code == SN_OK)
         r->error = (struct sn_error){.code = SN_OK};
     r->error.code = code;
-    sn_mailbox_post(r->config.box, deliver_end, r);
+    end(r);
     return NULL;
 }
 

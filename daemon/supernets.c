@@ -446,21 +446,26 @@ void sn_supernets_delete(struct sn_supernets *all, const char *name,
 static void on_adopt(void *arg)
 {
     struct task *t = arg;
-    struct sn_error err;
     if (t->all->closing)
-        free(t);
-    else
-        start(t, &err);
+        sn_error_set(&t->error, SN_ERR_STOPPED, "the daemon is stopping");
+    if (t->error.code != SN_OK ||
+        sn_offload_submit(t->all->config.files, work, on_worked, t,
+                          &t->error) != SN_OK)
+        finish(t);
 }
 
-void sn_supernets_adopt(struct sn_supernets *all, const char *job, bool left)
+bool sn_supernets_adopt(struct sn_supernets *all, const char *job, bool left,
+                        sn_host_done done, void *arg)
 {
     char name[SN_NAME_MAX];
-    struct sn_error err = {0};
     snprintf(name, sizeof name, SN_SUPERNET_OF_JOB "%.50s", job);
-    struct task *t = task_new(all, left ? ADOPT : REMOVE, name, &err);
-    if (t != NULL)
-        sn_mailbox_post(all->config.box, on_adopt, t);
+    struct task *t = task_new(all, left ? ADOPT : REMOVE, name, NULL);
+    if (t == NULL)
+        return false;
+    t->done = done;
+    t->arg = arg;
+    sn_mailbox_post(all->config.box, on_adopt, t);
+    return true;
 }
 
 /* ---- start ---- */

@@ -20,8 +20,6 @@
 
 struct sn_supernets;
 
-#define SN_SUPERNET_OF_JOB "job-" /* begins the name of what a job left */
-
 struct sn_supernets_config {
     const char *allowed; /* folders to import from, separated by ':' */
     struct sn_storage *storage;
@@ -63,8 +61,11 @@ enum sn_err sn_supernets_path(const struct sn_storage *storage,
  * and answers its file's path. */
 enum sn_err sn_supernets_room(const struct sn_storage *storage, const char *job,
                               char ret[SN_PATH_MAX], struct sn_error *err);
-/* Any thread: the job has left it there; it gets a row and is listed soon. Or
- * it has not, and the room is given back. */
-void sn_supernets_adopt(struct sn_supernets *all, const char *job, bool left);
+/* Any thread: the job has left it there; it gets a row and is listed, and then
+ * (or when that cannot be) `done`, if not NULL, is called on the loop thread.
+ * Or it has not, and the room is given back. false: out of memory, and `done`
+ * is not called. */
+bool sn_supernets_adopt(struct sn_supernets *all, const char *job, bool left,
+                        sn_host_done done, void *arg);
 
 #endif

@@ -35,7 +35,9 @@ enum sn_strategy {
     SN_STRATEGY_ALPHANET,
     SN_STRATEGY_ATTENTIVENAS,
     SN_STRATEGY_SPOS,
-    SN_STRATEGY_FAIRNAS
+    SN_STRATEGY_FAIRNAS,
+    SN_STRATEGY_FINETUNE, /* one architecture, from a supernet's weights */
+    SN_STRATEGY_SCRATCH   /* one architecture, from none */
 };
 enum sn_trainer_kind {
     SN_TRAINER_PATH,
@@ -76,9 +78,14 @@ struct sn_spec {
     /* A user's space of that name, borrowed; NULL: it is built in. No setting:
      * whoever reads a spec finds the space. */
     const struct sn_space *made_space;
-    char supernet[SN_NAME_MAX]; /* weights to search as they are, "": none */
-    int32_t strategy;           /* enum sn_strategy */
-    double epochs; /* passes over the training images, all phases */
+    /* Weights to search as they are, or for finetune to start from; "": none.
+     */
+    char supernet[SN_NAME_MAX];
+    /* Of finetune and scratch, else "": which one, and the job that it is of
+     * (or ""). */
+    char architecture[SN_ARCH_ID_MAX], parent[SN_NAME_MAX];
+    int32_t strategy; /* enum sn_strategy */
+    double epochs;    /* passes over the training images, all phases */
     int64_t seed;
     int32_t priority;
     struct {
@@ -99,7 +106,8 @@ struct sn_spec {
         int32_t decoders;             /* threads; 0: as many as workers */
         int32_t cache_mb;             /* of decoded images for evaluations */
         int32_t holdout, train_limit; /* images; limit 0: all */
-        double checkpoint_s;          /* seconds between checkpoints */
+        int64_t split_seed;  /* which are held out; -1: as `seed` has it */
+        double checkpoint_s; /* seconds between checkpoints */
     } train;
     struct {
         double warmup_epochs;            /* 0: 15% of epochs */
@@ -132,6 +140,12 @@ struct sn_spec {
         struct sn_targets latency_ms, macs;
         int32_t costs; /* bit i: enum sn_cost_kind i */
     } search;
+    /* What the caller runs after a search, for each architecture that it found
+     * an answer in: no part of this run. */
+    struct {
+        double epochs; /* 0: nothing */
+        bool scratch;  /* the same from scratch, too */
+    } finetune;
     uint64_t given[2]; /* bit i: field i of the table was given, see below */
 };
 
@@ -167,7 +181,7 @@ struct sn_field {
     const char *const *choices; /* NULL-terminated, for enums */
     bool required;
     const char *help; /* one line */
-    bool trains;      /* of training alone: contradicts `supernet` */
+    bool trains;      /* of training alone: contradicts a job without any */
 };
 const struct sn_field *sn_spec_fields(size_t *ret_n);
 /* What a user gave is kept; of the rest a strategy may set its own. */
@@ -175,6 +189,10 @@ void sn_spec_give(struct sn_spec *spec, size_t field);
 bool sn_spec_is_given(const struct sn_spec *spec, size_t field);
 /* All defaults; "workers" as many as the process may use. */
 void sn_spec_defaults(struct sn_spec *ret);
+/* It trains one architecture: finetune and scratch. */
+bool sn_spec_is_single(const struct sn_spec *spec);
+/* It trains: not where a supernet's weights are searched as they are. */
+bool sn_spec_trains(const struct sn_spec *spec);
 /* The space of a spec, NULL if there is none of its name. */
 const struct sn_space *sn_spec_space(const struct sn_spec *spec);
 /* Fills what depends on other fields (warmup_epochs, probes, subspace_size at
@@ -359,10 +377,11 @@ struct sn_run {
     uint32_t n_latency_rows;
     const char *latency_fingerprint;
     /* The file of spec->supernet, as sn_engine_import left it: searched as it
-     * is, without training. NULL: the job trains its own. */
+     * is, or what finetune starts from. NULL: the job trains its own. */
     const char *weights;
     /* Where the trained supernet goes at the end, with the statistics of its
-     * largest network; NULL: nowhere. Not with `weights`. */
+     * largest network; NULL: nowhere. Not with `weights`, and not for a job of
+     * one architecture, whose other weights mean nothing. */
     const char *keep;
 };
 enum sn_err sn_engine_run(const struct sn_run *run, struct sn_error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/run/memory.h"
+#include "engine/run/single.h"
 #include "engine/run/strategy.h"
 
 /* Of the epochs, for sparsenas on a teacher: as Once-for-All's has it. */
@@ -77,6 +78,20 @@ int sn_budget_targets(const struct sn_spec *spec)
            (macs->automatic ? (int)SN_AUTO_MACS : macs->n);
 }
 
+void sn_budget_job_macs(const struct sn_spec *spec,
+                        const struct sn_space *space, int in_channels,
+                        int classes, struct sn_space_macs *ret)
+{
+    struct sn_arch arch;
+    if (!sn_spec_is_single(spec)) {
+        sn_budget_space_macs(space, in_channels, classes, ret);
+        return;
+    }
+    sn_single_arch(spec, space, &arch);
+    ret->mean = ret->largest = ret->smallest =
+        macs_of(space, &arch, in_channels, classes);
+}
+
 static double evaluation_macs(const struct sn_space_macs *macs,
                               int32_t calibration, int32_t images)
 {
@@ -88,6 +103,9 @@ void sn_budget_phase_macs(const struct sn_spec *spec,
                           double ret[SN_PHASE_KINDS])
 {
     struct sn_strategy_phases list;
+    const int32_t images = sn_spec_is_single(spec)
+                               ? spec->sparsenas.probe_images
+                               : spec->search.images;
 
     memset(ret, 0, SN_PHASE_KINDS * sizeof ret[0]);
     sn_strategy_phases(spec, &list);
@@ -107,14 +125,13 @@ void sn_budget_phase_macs(const struct sn_spec *spec,
             break;
         case SN_PHASE_EVALUATE:
             work = spec->search.evaluations *
-                   evaluation_macs(macs, spec->search.calibration,
-                                   spec->search.images);
+                   evaluation_macs(macs, spec->search.calibration, images);
             break;
         case SN_PHASE_SEARCH:
             /* winners verified on the hold-out and the test images */
-            work = 5.0 * sn_budget_targets(spec) *
-                   evaluation_macs(macs, spec->search.calibration,
-                                   spec->search.images);
+            work =
+                (sn_spec_is_single(spec) ? 1 : 5.0 * sn_budget_targets(spec)) *
+                evaluation_macs(macs, spec->search.calibration, images);
             break;
         default:
             break;
@@ -135,10 +152,15 @@ void sn_budget_resolve_counts(struct sn_spec *spec,
     struct sn_space_macs macs;
     double phase[SN_PHASE_KINDS];
 
+    if (sn_spec_is_single(spec)) { /* before and after */
+        spec->sparsenas.probes = spec->strategy == SN_STRATEGY_FINETUNE;
+        spec->search.evaluations = 1;
+        return;
+    }
     sn_budget_space_macs(space, data->channels, data->classes, &macs);
     sn_budget_phase_macs(spec, &macs, phase);
     double tenth = 0.1 * (phase[SN_PHASE_WARMUP] + phase[SN_PHASE_TRAIN]);
-    if (spec->supernet[0] != '\0') { /* measuring is all that it does */
+    if (!sn_spec_trains(spec)) { /* measuring is all that it does */
         double count = sn_space_count(space, SN_COUPLING_NONE);
         if (spec->sparsenas.probes == 0)
             spec->sparsenas.probes = clamp_count(count, 1, 100);
@@ -178,7 +200,7 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
     if (space == NULL)
         return sn_error_at(err, SN_ERR_NOTFOUND, "/space",
                            "there is no space '%s'", spec->space);
-    sn_budget_space_macs(space, data->channels, data->classes, &macs);
+    sn_budget_job_macs(spec, space, data->channels, data->classes, &macs);
     sn_budget_phase_macs(spec, &macs, phase);
     ret->macs = 0;
     for (int i = 0; i < SN_PHASE_KINDS; i++) {
@@ -186,7 +208,7 @@ enum sn_err sn_spec_forecast(const struct sn_spec *spec,
         ret->phase_macs[i] = phase[i];
     }
     ret->images = spec->epochs * spec->train.train_limit;
-    if (spec->supernet[0] != '\0')
+    if (!sn_spec_trains(spec))
         ret->images = ret->macs / macs.mean;
 
     rc = sn_memory_forecast(spec, space, data, &ret->memory_bytes,

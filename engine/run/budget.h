@@ -36,6 +36,11 @@ struct sn_space_macs {
 };
 void sn_budget_space_macs(const struct sn_space *space, int in_channels,
                           int classes, struct sn_space_macs *ret);
+/* The same of what a job meets: all three are the architecture's where it
+ * trains one. */
+void sn_budget_job_macs(const struct sn_spec *spec,
+                        const struct sn_space *space, int in_channels,
+                        int classes, struct sn_space_macs *ret);
 
 /* Forecast MACs by phase. */
 void sn_budget_phase_macs(const struct sn_spec *spec,

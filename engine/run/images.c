@@ -9,9 +9,12 @@ enum sn_err sn_images_view(const struct sn_spec *spec,
         .filter = (enum sn_filter)spec->train.interpolation,
         .cache_bytes = (uint64_t)spec->train.cache_mb << 20,
     };
+    /* a spec that was resolved before there was this setting has -1 */
+    const int64_t split =
+        spec->train.split_seed < 0 ? spec->seed : spec->train.split_seed;
     struct sn_view *view;
     enum sn_err rc =
-        sn_view_new(data, (uint64_t)spec->seed, (uint32_t)spec->train.holdout,
+        sn_view_new(data, (uint64_t)split, (uint32_t)spec->train.holdout,
                     (uint32_t)spec->train.train_limit, &view, err);
     if (rc != SN_OK)
         return rc;

@@ -6,7 +6,8 @@
  *   run.c         makes it, walks the phases, closes it
  *   checkpoint.c  its state to a file and back
  *   report.c      progress, series and evaluations to the callbacks
- *   phase_*.c     one file a phase or a few that belong together
+ *   phase_*.c     one file a phase or a few that belong together; the ends of a
+ *                 job of one architecture are in phase_single.c
  */
 #ifndef SN_JOB_H
 #define SN_JOB_H
@@ -139,6 +140,10 @@ struct sn_veto sn_job_veto(const struct sn_job *job);
  * space, or what an earlier round kept. */
 void sn_job_filter_params(const struct sn_job *job,
                           struct sn_filter_params *ret);
+/* evaluate and search of a job of one architecture. */
+enum sn_err sn_single_evaluate(struct sn_job *job, struct sn_error *err);
+enum sn_err sn_single_measure(struct sn_job *job, struct sn_error *err);
+
 /* Sorts architectures, or what begins with one, by resolution, so that images
  * are decoded and resized once for all that take them alike. */
 void sn_job_order(const struct sn_job *job, void *list, uint32_t n,

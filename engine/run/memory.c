@@ -6,6 +6,7 @@
 #include "engine/device/table.h"
 #include "engine/run/images.h"
 #include "engine/run/precision.h"
+#include "engine/run/single.h"
 #include "engine/run/strategy.h"
 #include "engine/search/subspace.h"
 #include "engine/train/evaluate.h"
@@ -71,6 +72,11 @@ static void heaviest_of_phase(const struct outline *o,
 {
     struct sn_arch arch;
     struct sn_plan largest, smallest, path;
+    if (p->draw == SN_DRAW_FIXED) {
+        plan_of(o, &p->fixed, &path);
+        raise_to(&heaviest[0], &path);
+        return;
+    }
     sn_arch_largest(o->space, &arch);
     plan_of(o, &arch, &largest);
     sn_arch_smallest(o->space, &arch);
@@ -100,13 +106,14 @@ static void training(const struct sn_spec *spec, const struct outline *o,
         .max_subnets = trained,
         .max_drawn = drawn,
         .store = sn_precision_store(spec),
+        .resolution = sn_single_resolution(spec, o->space),
         .decoders = spec->train.decoders,
     };
     bool teacher = false;
 
     memset(ret, 0, sizeof *ret);
-    if (spec->supernet[0] != '\0')
-        return; /* nothing is trained */
+    if (!sn_spec_trains(spec))
+        return;
     sn_strategy_phases(spec, &list);
     for (int i = 0; i < list.n; i++) {
         const struct sn_strategy_phase *p = &list.phase[i];
@@ -124,6 +131,11 @@ static double searching(const struct sn_spec *spec, const struct outline *o,
 {
     struct sn_arch arch;
     struct sn_plan largest, smallest;
+    if (sn_spec_is_single(spec)) {
+        sn_single_arch(spec, o->space, &arch);
+        plan_of(o, &arch, &largest);
+        return (double)sn_static_bytes(compute, &largest);
+    }
     sn_arch_largest(o->space, &arch);
     plan_of(o, &arch, &largest);
     sn_arch_smallest(o->space, &arch);

@@ -159,9 +159,11 @@ enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
 {
     struct sn_job_state *s = &job->state;
     uint32_t n = (uint32_t)job->spec->search.evaluations;
-    struct sn_measured *list = calloc(n + 2, sizeof list[0]);
     enum sn_err rc;
 
+    if (sn_spec_is_single(job->spec))
+        return sn_single_evaluate(job, err);
+    struct sn_measured *list = calloc(n + 2, sizeof list[0]);
     if (list == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for evaluations");
     if ((rc = keep_to_trained(job, err)) != SN_OK)

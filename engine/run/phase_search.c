@@ -494,6 +494,8 @@ static enum sn_err search(struct search *s, struct sn_error *err)
 
 enum sn_err sn_phase_search(struct sn_job *job, struct sn_error *err)
 {
+    if (sn_spec_is_single(job->spec))
+        return sn_single_measure(job, err);
     struct search *s = calloc(1, sizeof *s);
     if (s == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory to search");

@@ -12,6 +12,7 @@ static const enum sn_sampler_kind sampler_of[] = {
     [SN_DRAW_ATTENTIVE] = SN_SAMPLE_SANDWICH,
     [SN_DRAW_COUPLED] = SN_SAMPLE_COUPLED,
     [SN_DRAW_FAIR] = SN_SAMPLE_FAIR,
+    [SN_DRAW_FIXED] = SN_SAMPLE_FIXED,
 };
 static const enum sn_trainer_teach teach_of[] = {
     [SN_TEACH_NONE] = SN_TRAINER_TEACH_NONE,
@@ -58,6 +59,7 @@ static void make_sampler(const struct sn_job *job,
     sn_sampler_init(ret, job->space, sampler_of[p->draw], p->subnets,
                     &p->limits);
     ret->elastic_kernels = p->elastic_kernels;
+    ret->fixed = p->fixed;
     if (p->candidates > 0) {
         ret->candidates = p->candidates;
         ret->bands = p->bands;

@@ -38,7 +38,7 @@ void sn_job_log(const struct sn_job *job, enum sn_log_level level,
 static double epoch_of(const struct sn_job *job)
 {
     struct sn_budget b;
-    if (job->run->weights != NULL)
+    if (!sn_spec_trains(job->spec))
         return 0; /* the steps are another's */
     sn_budget_make(job->spec, &b);
     return (double)job->state.step / (double)b.steps_per_epoch;

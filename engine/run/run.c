@@ -13,6 +13,7 @@
 #include "engine/run/images.h"
 #include "engine/run/job.h"
 #include "engine/run/precision.h"
+#include "engine/run/single.h"
 
 /* ---- making and unmaking ---- */
 
@@ -52,6 +53,7 @@ static enum sn_err open_compute(struct sn_job *job, struct sn_error *err)
 static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
 {
     const struct sn_spec *spec = job->spec;
+    const bool trains = sn_spec_trains(spec);
     int trained, drawn;
     sn_strategy_most_subnets(spec, &trained, &drawn);
     struct sn_trainer_settings settings = {
@@ -60,6 +62,7 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .max_subnets = trained,
         .max_drawn = drawn,
         .store = sn_precision_store(spec),
+        .resolution = sn_single_resolution(spec, job->space),
         .label_smoothing = (float)spec->train.label_smoothing,
         .momentum = (float)spec->train.momentum,
         .weight_decay = (float)spec->train.weight_decay,
@@ -70,9 +73,8 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         .seed = (uint64_t)spec->seed,
     };
     enum sn_err rc;
-    if (job->run->weights == NULL &&
-        (rc = sn_trainer_new(job->pool, job->net, job->view, &settings,
-                             &job->trainer, err)) != SN_OK)
+    if (trains && (rc = sn_trainer_new(job->pool, job->net, job->view,
+                                       &settings, &job->trainer, err)) != SN_OK)
         return rc;
     if ((job->run->weights != NULL &&
          (rc = sn_job_take_weights(job, err)) != SN_OK) ||
@@ -122,8 +124,8 @@ static void forecast(struct sn_job *job)
     double kind[SN_PHASE_KINDS];
     int visits[SN_PHASE_KINDS] = {0};
 
-    sn_budget_space_macs(job->space, job->info.channels, job->info.classes,
-                         &macs);
+    sn_budget_job_macs(job->spec, job->space, job->info.channels,
+                       job->info.classes, &macs);
     sn_budget_phase_macs(job->spec, &macs, kind);
     for (int i = 0; i < job->phases.n; i++)
         visits[job->phases.phase[i].kind]++;

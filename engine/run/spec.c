@@ -9,6 +9,7 @@
 #include "engine/run/budget.h"
 #include "engine/run/filter.h"
 #include "engine/run/precision.h"
+#include "engine/run/single.h"
 #include "engine/run/strategy.h"
 #include "engine/search/predictor.h"
 
@@ -36,8 +37,8 @@ const char *const sn_split_names[3] = {
 };
 
 static const char *const strategies[] = {
-    "sparsenas",    "ofa",  "compofa", "bignas", "alphanet",
-    "attentivenas", "spos", "fairnas", NULL};
+    "sparsenas", "ofa",     "compofa",  "bignas",  "alphanet", "attentivenas",
+    "spos",      "fairnas", "finetune", "scratch", NULL};
 const char *const sn_keep_names[] = {
     [SN_KEEP_PREDICTED] = "predicted",
     [SN_KEEP_RANDOM] = "random",
@@ -66,12 +67,18 @@ static const struct sn_field fields[] = {
     {"/supernet", SN_FIELD_STRING, AT(supernet), 0, SN_NAME_MAX - 1, 0, "",
      NULL, false,
      "searches these weights without training, see GET /supernets; empty: "
-     "trains its own"},
+     "trains its own. finetune starts from them"},
+    {"/architecture", SN_FIELD_STRING, AT(architecture), 0, SN_ARCH_ID_MAX - 1,
+     0, "", NULL, false, "the one that finetune or scratch trains"},
+    {"/parent", SN_FIELD_STRING, AT(parent), 0, SN_NAME_MAX - 1, 0, "", NULL,
+     false, "the job that the architecture is of"},
     {"/strategy", SN_FIELD_ENUM, AT(strategy), 0, 0, SN_STRATEGY_SPARSENAS,
-     NULL, strategies, false, "how the supernet is trained", true},
+     NULL, strategies, false,
+     "how the supernet is trained; or one architecture: finetune, scratch",
+     true},
     {"/epochs", SN_FIELD_DOUBLE, AT(epochs), 0, 10000, 12, NULL, NULL, false,
-     "passes over the training images, all phases together; 0 with a "
-     "supernet"},
+     "passes over the training images, all phases together; 0 where a "
+     "supernet is searched"},
     {"/seed", SN_FIELD_INT64, AT(seed), 0, 9007199254740991.0, 1, NULL, NULL,
      false, "everything random is a function of it"},
     {"/priority", SN_FIELD_INT, AT(priority), -100, 100, 0, NULL, NULL, false,
@@ -147,6 +154,9 @@ static const struct sn_field fields[] = {
     {"/train/holdout", SN_FIELD_INT, AT(train.holdout), 0, 10000000, 0, NULL,
      NULL, false,
      "training images held out for the search; 0: 10000, at most a sixth"},
+    {"/train/split_seed", SN_FIELD_INT64, AT(train.split_seed), -1,
+     9007199254740991.0, -1, NULL, NULL, false,
+     "which images are held out is a function of it; -1: of the seed"},
     {"/train/train_limit", SN_FIELD_INT, AT(train.train_limit), 0, 1000000000,
      0, NULL, NULL, false, "train on so many images at most; 0: all"},
     {"/train/checkpoint_s", SN_FIELD_DOUBLE, AT(train.checkpoint_s), 0.05,
@@ -240,6 +250,12 @@ static const struct sn_field fields[] = {
     {"/search/costs", SN_FIELD_COSTS, AT(search.costs), 0, 0,
      1 << SN_COST_LATENCY | 1 << SN_COST_MACS, NULL, NULL, false,
      "costs whose fronts are kept"},
+
+    {"/finetune/epochs", SN_FIELD_DOUBLE, AT(finetune.epochs), 0, 10000, 0,
+     NULL, NULL, false,
+     "of jobs that fine-tune the architectures found, after this one; 0: none"},
+    {"/finetune/scratch", SN_FIELD_BOOL, AT(finetune.scratch), 0, 1, 0, NULL,
+     NULL, false, "and of jobs that train them from scratch, to compare"},
 };
 
 const struct sn_field *sn_spec_fields(size_t *ret_n)
@@ -345,7 +361,7 @@ static enum sn_err resolve_images(struct sn_spec *s,
     int32_t left = all - s->train.holdout;
     if (s->train.train_limit == 0 || s->train.train_limit > left)
         s->train.train_limit = left;
-    if (s->supernet[0] != '\0' && s->train.batch_size > s->train.train_limit)
+    if (!sn_spec_trains(s) && s->train.batch_size > s->train.train_limit)
         s->train.batch_size = s->train.shard_size = s->train.train_limit;
     if (s->train.batch_size > s->train.train_limit)
         return sn_error_at(err, SN_ERR_RANGE, "/train/batch_size",
@@ -393,7 +409,7 @@ static enum sn_err check_untrained(const struct sn_spec *s,
 static enum sn_err resolve_epochs(struct sn_spec *s, struct sn_error *err)
 {
     struct sn_budget b;
-    if (s->supernet[0] != '\0') {
+    if (!sn_spec_trains(s)) {
         s->epochs = 0;
         return check_untrained(s, err);
     }
@@ -440,6 +456,8 @@ static enum sn_err check_counts(const struct sn_spec *s,
         int32_t n;
     } list[] = {{"/sparsenas/probes", s->sparsenas.probes},
                 {"/search/evaluations", s->search.evaluations}};
+    if (sn_spec_is_single(s))
+        return SN_OK; /* there is nothing to predict */
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         if (list[i].n < SN_PREDICTOR_MIN || list[i].n > count)
             return sn_error_at(err, SN_ERR_RANGE, list[i].pointer,
@@ -477,8 +495,11 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
                            s.search.device);
     if (s.train.workers == 0)
         s.train.workers = usable_cpus();
+    if (s.train.split_seed < 0)
+        s.train.split_seed = s.seed;
     sn_strategy_defaults(&s);
-    if ((rc = sn_precision_resolve(&s, space, err)) != SN_OK ||
+    if ((rc = sn_single_resolve(&s, space, err)) != SN_OK ||
+        (rc = sn_precision_resolve(&s, space, err)) != SN_OK ||
         (rc = sn_strategy_check(&s, space, err)) != SN_OK ||
         (rc = resolve_pixels(&s, data, err)) != SN_OK ||
         (rc = resolve_images(&s, data, err)) != SN_OK ||

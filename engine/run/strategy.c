@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/run/single.h"
 #include "engine/search/predictor.h"
 #include "engine/train/sampler.h"
 
@@ -81,6 +82,29 @@ static void sparsenas_phases(const struct sn_spec *spec,
         p->in_subspace = true;
         p->round = r;
     }
+}
+
+/* ---- one architecture ---- */
+
+/* Measured where it has weights already, trained, measured again. */
+static void single_phases(const struct sn_spec *spec,
+                          const struct sn_space *space,
+                          struct sn_strategy_phases *list)
+{
+    struct sn_budget b;
+    bool inherits = spec->strategy == SN_STRATEGY_FINETUNE;
+
+    sn_budget_make(spec, &b);
+    if (inherits)
+        add(list, SN_PHASE_EVALUATE, "before")->stage = SN_STAGE_EARLY;
+    struct sn_strategy_phase *p =
+        add(list, SN_PHASE_TRAIN, inherits ? "fine-tune" : "train");
+    p->draw = SN_DRAW_FIXED;
+    p->subnets = 1;
+    p->steps = b.total_steps;
+    p->rate_scale = 1;
+    sn_limits_all(space, &p->limits);
+    sn_single_arch(spec, space, &p->fixed);
 }
 
 /* ---- strategies that are tables ---- */
@@ -339,9 +363,14 @@ static const struct own fairnas_own[] = {{"/train/learning_rate", 0.045, true},
                                          {"/train/weight_decay", 4e-5, false},
                                          {0}};
 
+/* A tenth of what it takes from scratch: the weights are there, and are to stay
+ * what they are. */
+static const struct own finetune_own[] = {{"/train/learning_rate", 0.01, false},
+                                          {0}};
+
 #define ROWS(table) table, (int)(sizeof table / sizeof table[0])
 
-/* Rows NULL: sparsenas, whose phases hang on its settings. */
+/* Rows NULL: phases that hang on settings. */
 static const struct {
     const struct row *rows;
     int n;
@@ -355,6 +384,8 @@ static const struct {
     [SN_STRATEGY_ATTENTIVENAS] = {ROWS(attentivenas_rows), sandwich_own},
     [SN_STRATEGY_SPOS] = {ROWS(spos_rows), spos_own},
     [SN_STRATEGY_FAIRNAS] = {ROWS(fairnas_rows), fairnas_own},
+    [SN_STRATEGY_FINETUNE] = {NULL, 0, finetune_own},
+    [SN_STRATEGY_SCRATCH] = {NULL, 0, sparsenas_own},
 };
 
 void sn_strategy_defaults(struct sn_spec *spec)
@@ -416,15 +447,19 @@ void sn_strategy_phases(const struct sn_spec *spec,
     ret->n = 0;
     add(ret, SN_PHASE_PREPARE, "prepare");
     const struct sn_space *space = sn_spec_space(spec);
-    if (spec->supernet[0] != '\0')
+    const bool single = sn_spec_is_single(spec);
+    if (single)
+        single_phases(spec, space, ret);
+    else if (!sn_spec_trains(spec))
         untrained_phases(ret);
     else if (strategy_table[spec->strategy].rows != NULL)
         table_phases(spec, space, strategy_table[spec->strategy].rows,
                      strategy_table[spec->strategy].n, ret);
     else
         sparsenas_phases(spec, space, ret);
-    add(ret, SN_PHASE_EVALUATE, "evaluate");
-    add(ret, SN_PHASE_SEARCH, "search");
+    add(ret, SN_PHASE_EVALUATE, single ? "after" : "evaluate")->stage =
+        SN_STAGE_FINAL;
+    add(ret, SN_PHASE_SEARCH, single ? "measure" : "search");
 }
 
 bool sn_strategy_insert_retry(struct sn_strategy_phases *list, int at)
@@ -462,6 +497,7 @@ double sn_strategy_image_macs(const struct sn_strategy_phase *p,
     case SN_DRAW_PATHS:
     case SN_DRAW_COUPLED:
     case SN_DRAW_FAIR:
+    case SN_DRAW_FIXED: /* of which it is the mean */
         return 3 * macs->mean * p->subnets +
                (p->teach == SN_TEACH_FIXED ? macs->largest : 0);
     case SN_DRAW_SANDWICH:

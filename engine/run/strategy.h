@@ -19,6 +19,7 @@ enum sn_draw {
     SN_DRAW_COUPLED,   /* `subnets` of the coupled space */
     SN_DRAW_ATTENTIVE, /* the sandwich, its random ones of candidates */
     SN_DRAW_FAIR,      /* every choice of every block once */
+    SN_DRAW_FIXED,     /* one architecture, at its own resolution */
 };
 enum sn_teach {
     SN_TEACH_NONE,
@@ -51,8 +52,10 @@ struct sn_strategy_phase {
     bool in_subspace; /* draw from what the filter kept, if it did */
     bool sort;        /* sort channels by importance on entering */
     struct sn_choices sort_bands;
-    bool keep_teacher; /* its end is the fixed teacher of later phases */
-    int round;         /* of probe, fit, filter */
+    bool keep_teacher;        /* its end is the fixed teacher of later phases */
+    int round;                /* of probe, fit, filter */
+    struct sn_arch fixed;     /* of SN_DRAW_FIXED */
+    enum sn_stage_kind stage; /* of evaluate: its evaluations' */
 };
 
 enum { SN_MAX_PHASES = 64 };

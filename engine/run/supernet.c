@@ -1,5 +1,5 @@
-/* Supernets as files: taken by a job instead of training, left by one that has
- * trained, imported, looked at. */
+/* Supernets as files: taken by a job instead of training, or to train one
+ * architecture further; left by one that has trained, imported, looked at. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +61,10 @@ enum sn_err sn_job_take_weights(struct sn_job *job, struct sn_error *err)
                          job->info.channels);
     if (rc == SN_OK)
         rc = sn_supernet_file_load(file, job->net, NULL, err);
-    /* the weights version; 0 is what has no weights yet */
-    job->state.step = info->step > 0 ? info->step : 1;
+    /* The weights version; 0 is what has no weights yet, and where a job's own
+     * training begins. */
+    if (!sn_spec_trains(job->spec))
+        job->state.step = info->step > 0 ? info->step : 1;
     sn_supernet_file_free(file);
     return rc;
 }

@@ -75,6 +75,13 @@ static int draw_largest(const struct sn_sampler *s, struct sn_rng *rng,
     return 1;
 }
 
+static int draw_fixed(const struct sn_sampler *s, struct sn_rng *rng,
+                      struct sn_arch *ret)
+{
+    ret[0] = s->fixed;
+    return 1;
+}
+
 static int draw_paths(const struct sn_sampler *s, struct sn_rng *rng,
                       struct sn_arch *ret)
 {
@@ -163,7 +170,7 @@ typedef int (*draw_fn)(const struct sn_sampler *s, struct sn_rng *rng,
 static const draw_fn draw_table[] = {
     [SN_SAMPLE_LARGEST] = draw_largest,   [SN_SAMPLE_PATHS] = draw_paths,
     [SN_SAMPLE_SANDWICH] = draw_sandwich, [SN_SAMPLE_COUPLED] = draw_coupled,
-    [SN_SAMPLE_FAIR] = draw_fair,
+    [SN_SAMPLE_FAIR] = draw_fair,         [SN_SAMPLE_FIXED] = draw_fixed,
 };
 
 int sn_sampler_draw(const struct sn_sampler *s, uint64_t seed, uint64_t step,

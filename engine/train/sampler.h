@@ -16,7 +16,8 @@ enum sn_sampler_kind {
     /* As many paths as a block has choices, of one drawn depth a stage; every
      * choice of every block of them is in exactly one path (Chu et al.,
      * "FairNAS", strict fairness). */
-    SN_SAMPLE_FAIR
+    SN_SAMPLE_FAIR,
+    SN_SAMPLE_FIXED /* `fixed` alone, in every step */
 };
 
 struct sn_sampler {
@@ -30,6 +31,7 @@ struct sn_sampler {
     uint32_t n_members;
     double exploration;
     struct sn_arch largest, smallest; /* the sandwich's ends */
+    struct sn_arch fixed;
     bool elastic_kernels; /* coupled: kernels are drawn, not fixed by stage */
     /* The sandwich draws so many paths for each place between its ends, all of
      * one MAC band; the trainer takes one of them (Wang et al., "AttentiveNAS",

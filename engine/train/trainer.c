@@ -101,8 +101,9 @@ feed_settings(const struct sn_supernet *net,
                                                       : SN_PREFETCH_MAX_THREADS,
         .batch_size = (uint32_t)set->batch_size,
         .seed = set->seed,
-        .resolutions = space->resolutions,
-        .n_resolutions = space->n_resolutions,
+        .resolutions =
+            set->resolution > 0 ? &set->resolution : space->resolutions,
+        .n_resolutions = set->resolution > 0 ? 1 : space->n_resolutions,
         .augment = set->augment,
     };
     feed.augment.on = true;

@@ -34,6 +34,7 @@ struct sn_trainer_settings {
     int max_subnets;            /* trained a step */
     int max_drawn; /* drawn a step: more, where candidates are; 0: as many */
     enum sn_store store; /* of activations and their gradients */
+    uint16_t resolution; /* of every step; 0: drawn, see above */
     float label_smoothing, momentum, weight_decay;
     float clip_norm;           /* of the whole gradient; 0: none */
     float clip_value;          /* of each of its values; 0: none */

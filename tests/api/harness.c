@@ -47,6 +47,8 @@ static void job_submit(void *self, const struct sn_submission *submission,
     bool repeated = key != NULL && strcmp(key, h->last_key) == 0;
     snprintf(h->last_key, sizeof h->last_key, "%s", key != NULL ? key : "");
     h->submissions += !repeated;
+    free(h->submitted);
+    h->submitted = strdup(submission->spec_resolved_json);
     done(arg, NULL, h->job[0].id, repeated);
 }
 
@@ -217,6 +219,8 @@ static void fill_host(struct harness *h)
         job->spec_given_json = "{\"dataset\":\"small\"}";
         job->spec_resolved_json =
             "{\"dataset\":\"small\",\"space\":\"mbv3-tiny\"}";
+        sn_spec_defaults(&h->spec[i]);
+        job->spec = &h->spec[i];
         job->labels_json = i == 1 ? "{\"team\":\"vision\"}" : "{}";
         job->created = 1e9;
         job->started = job->ended = job->best_accuracy = NAN;
@@ -384,6 +388,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag,
 void harness_close(struct harness *h)
 {
     free(h->user_json);
+    free(h->submitted);
     if (h->api != NULL)
         harness_close_api(h);
     h->stop = true;

@@ -31,6 +31,8 @@ struct harness {
     atomic_bool stop;
 
     struct sn_job_view job[HARNESS_JOBS];
+    struct sn_spec spec[HARNESS_JOBS];
+    char *submitted; /* the spec of the last submission, as resolved */
     const struct sn_job_view *list[HARNESS_JOBS];
     size_t n_jobs;
     struct sn_dataset_view data;

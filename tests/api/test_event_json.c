@@ -69,6 +69,7 @@ static void test_evaluation(void **state)
         sn_json_evaluation(&e),
         "{\"arch\":\"r28.k3\",\"stage\":\"final\",\"split\":\"holdout\","
         "\"step\":9,\"images\":1000,\"accuracy\":0.912,"
+        "\"ci\":[0.8928277489502235,0.9280190020576792],"
         "\"predicted\":null,\"selected\":false,\"macs\":1900000,"
         "\"params\":91000,\"peak_memory\":123456,\"latency_ms\":null}");
 }
@@ -172,6 +173,31 @@ static void test_wilson(void **state)
     assert_true(lo < 1e-12 && fabs(hi - 0.277533) < 1e-5);
     sn_stats_wilson(10, 10, &lo, &hi);
     assert_true(fabs(lo - 0.722467) < 1e-5 && hi > 1 - 1e-12);
+    /* method 3 of table I in R. G. Newcombe, Statistics in Medicine 17 (1998)
+     */
+    static const struct {
+        double correct, n, lo, hi;
+    } table[] = {
+        {81, 263, 0.2553, 0.3662},
+        {15, 148, 0.0624, 0.1605},
+        {0, 20, 0, 0.1611},
+        {1, 29, 0.0061, 0.1718},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        sn_stats_wilson(table[i].correct, table[i].n, &lo, &hi);
+        assert_true(fabs(lo - table[i].lo) < 5.1e-5);
+        assert_true(fabs(hi - table[i].hi) < 5.1e-5);
+    }
+    json_t *none[] = {sn_json_accuracy_ci(5, 10, true),
+                      sn_json_accuracy_ci(5, 0, false),
+                      sn_json_accuracy_ci(-1, 10, false)};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(json_is_null(none[i]));
+        json_decref(none[i]);
+    }
+    json_t *ci = sn_json_accuracy_ci(81, 263, false);
+    assert_int_equal(json_array_size(ci), 2);
+    json_decref(ci);
 }
 
 static void test_curve(void **state)

@@ -254,6 +254,34 @@ test('a slower latency never has a worse answer on the page', async () => {
   await page.context().close();
 });
 
+test('an architecture is trained further from its card, by keyboard alone', { timeout: RUN_MS }, async () => {
+  const { page, wrong } = await openPage(/400/);
+  const [parent] = (await (await fetch(`${base}/api/v1/jobs`)).json()).items;
+  const button = page.locator('section[aria-label="Best answer"]').getByRole('button', { name: /^Fine-tune/ });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'Fine-tune this architecture?' });
+  await dialog.waitFor();
+  await page.keyboard.type('-1');
+  await page.keyboard.press('Enter');
+  await dialog.locator('[aria-invalid]').waitFor();
+  assert.match(await dialog.locator('#after-note').textContent(), /must be from 0/);
+  await dialog.getByLabel('Epochs').fill('0.5');
+  await page.keyboard.press('Enter');
+  await page.locator('main h2', { hasText: 'browser test, fine-tuned' }).waitFor();
+  await page.locator('.state.succeeded').waitFor({ timeout: RUN_MS });
+  const results = page.locator('section[aria-label="Before and after"]');
+  const [job] = (await (await fetch(`${base}/api/v1/jobs?parent=${parent.id}`)).json()).items;
+  const { before, after } = await (await fetch(`${base}/api/v1/jobs/${job.id}`)).json();
+  for (const [name, part] of Object.entries({ before, after }))
+    await results.locator(`[aria-label="${name}"]`).getByText(`${(100 * part.test.value).toFixed(2)}\u202f%`).first().waitFor();
+  assert.equal(await page.getByRole('button', { name: /^(Fine-tune|From scratch)/ }).count(), 0);
+  await results.getByRole('link').click();
+  await page.locator('section[aria-label="What came of it"]').getByRole('link', { name: 'browser test, fine-tuned' }).waitFor();
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
 test('a refusal stands at the field that it names', async () => {
   const { page, wrong } = await openPage(/400/);
   await page.getByRole('link', { name: 'New job' }).click();

@@ -2,6 +2,7 @@
 // latency? A slider over the front's range; the answer is the daemon's own.
 
 import { api, bestPath, curlLine, modelPath } from './api.js';
+import { afterButtons } from './children.js';
 import { empty, fill, h, panel, setText } from './dom.js';
 import { count, bytes, known, ms, percent } from './format.js';
 import { frontItems, latencyOf } from './front.js';
@@ -35,7 +36,7 @@ function answer(id, best, asked) {
     h('p', { class: 'arch' }, h('code', {}, best.arch)),
     h('dl', { class: 'numbers' },
       h('div', {}, h('dt', {}, best.split === 'test' ? 'accuracy, test' : 'accuracy, hold-out'),
-        h('dd', {}, percent(best.accuracy, 2))),
+        h('dd', {}, percent(best.accuracy, 2), interval(best.ci, (v) => percent(v)))),
       best.test_accuracy && h('div', {}, h('dt', {}, 'accuracy, test'),
         h('dd', {}, percent(best.test_accuracy.value, 2),
           interval(best.test_accuracy.ci, (v) => percent(v)))),
@@ -46,7 +47,8 @@ function answer(id, best, asked) {
       h('div', {}, h('dt', {}, 'parameters'), h('dd', {}, count(best.params))),
       known(best.peak_memory) && h('div', {}, h('dt', {}, 'memory'), h('dd', {}, bytes(best.peak_memory)))),
     h('p', { class: 'links' }, h('a', { href: onnx, download: '' }, 'ONNX'),
-      h('a', { href: modelPath(id, best.arch, 'weights.safetensors'), download: '' }, 'safetensors')),
+      h('a', { href: modelPath(id, best.arch, 'weights.safetensors'), download: '' }, 'safetensors'),
+      ...(chosenJob()?.architecture ? [] : afterButtons(id, best.arch))),
     command(curlLine(bestPath(id, asked))),
     command(curlLine(onnx, 'model.onnx')),
   ];

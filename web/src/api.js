@@ -97,6 +97,10 @@ export const api = {
   front: (id, cost) => call(`${job(id)}/front${search({ cost })}`),
   /** @param {string} id @param {number} latency @returns {Promise<any>} */
   best: (id, latency) => call(`${job(id)}/best${search({ latency_ms: latency, k: 1 })}`),
+  /** @param {string} id @param {string} arch @param {'finetune' | 'scratch'} kind @param {number | string} epochs
+   *  @returns {Promise<import('./types').Job>} */
+  after: (id, arch, kind, epochs) => call(`${job(id)}/architectures/${encodeURIComponent(arch)}/${kind}`,
+    { method: 'POST', body: JSON.stringify({ epochs }) }),
   /** @returns {Promise<any[]>} */
   datasets: async () => (await call('/datasets')).items,
   /** @returns {Promise<any[]>} */

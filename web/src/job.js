@@ -2,6 +2,7 @@
 
 import { answerPanel } from './answer.js';
 import { api } from './api.js';
+import { childrenPanel, resultsPanel } from './children.js';
 import { curvesPanel } from './curves.js';
 import { fill, h, setText } from './dom.js';
 import { when } from './format.js';
@@ -71,9 +72,12 @@ export function jobView(id) {
     loadJob(id);
   }
 
-  function showPanels() {
+  /** @param {import('./types').Job} job */
+  function showPanels(job) {
     if (panels.length > 0) return;
-    panels = [timelinePanel(), frontPanel(id), answerPanel(id), curvesPanel(), predictorPanel(), logPanel()];
+    panels = job.architecture
+      ? [timelinePanel(), resultsPanel(), answerPanel(id), curvesPanel(), logPanel()]
+      : [timelinePanel(), frontPanel(id), answerPanel(id), curvesPanel(), predictorPanel(), logPanel(), childrenPanel(id)];
     fill(body, ...panels.map((p) => p.element));
   }
 
@@ -87,7 +91,7 @@ export function jobView(id) {
           h('button', { type: 'button', class: 'small', onclick: loadDetail }, 'Try again')));
       return;
     }
-    showPanels();
+    showPanels(job);
     if (detail?.status !== status) complain(detail?.status === 'failed' ? (detail.error?.message ?? '') : '');
     status = detail?.status ?? '';
     setText(title, job.name || job.id);

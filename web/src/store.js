@@ -222,6 +222,7 @@ function takeDetail(detail, type, data, time, seq) {
       return changed('series');
     case 'evaluation':
       detail.evaluations.set(keyOf(data), data);
+      if (chosenJob()?.architecture) loadJob(detail.id); // its counts before and after
       return changed('evaluations');
     case 'predictor':
       return refresh(detail, 'predictor', async () => {

@@ -40,6 +40,10 @@ export interface Job {
   epochs?: number;
   spec?: Spec;
   answers?: Answer[];
+  architecture?: string | null;
+  parent?: string | null;
+  before?: Counted;
+  after?: Counted;
 }
 
 export interface Space {
@@ -61,6 +65,11 @@ export interface Supernet {
   channels: number;
   dataset?: string | null;
 }
+
+export interface Proportion { value: number; ci?: [number, number] | null; images?: number; }
+
+/** What a job of one architecture counted at one time. */
+export interface Counted { holdout?: Proportion | null; test?: Proportion | null; }
 
 export interface Spec {
   name?: string;

@@ -2,7 +2,8 @@
  * that they report; a job that is stopped anywhere and resumed ends bitwise
  * where the unbroken one does, with any number of workers; damaged checkpoints
  * are refused; weights that a job leaves are searched by another without a
- * step of training, and models come out of them with and without a data set.
+ * step of training, and models come out of them with and without a data set;
+ * one architecture of them is trained further, or alone from none.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,6 +53,7 @@ struct job {
     struct sn_subspace_report subspace;
     char verdict[256];
     bool used;
+    struct sn_evaluation last[SN_STAGE_KINDS][3]; /* of a stage and split */
     double fraction;
 };
 
@@ -97,6 +99,7 @@ static void on_evaluation(void *arg, const struct sn_evaluation *e)
 {
     struct job *j = arg;
     assert_true(e->images > 0 && e->correct <= e->images);
+    j->last[e->stage][e->split] = *e;
     if (e->stage == SN_STAGE_EARLY && ++j->n_early == j->stop_n &&
         j->stop_at == AT_EARLY)
         atomic_store(&j->stop, 1);
@@ -552,6 +555,125 @@ static void supernet_is_needed(void **state)
     job_close(&j);
 }
 
+/* ---- one architecture of them ---- */
+
+static void single_init(struct job *j, enum sn_strategy strategy, int workers,
+                        const char *arch)
+{
+    struct sn_dataset_info info;
+    struct sn_error err = {0};
+    struct sn_spec *s = &j->spec;
+    memset(j, 0, sizeof *j);
+    small_spec(s, strategy, workers);
+    s->train.learning_rate = strategy == SN_STRATEGY_SCRATCH ? 0.05 : 0.005;
+    snprintf(s->architecture, sizeof s->architecture, "%s", arch);
+    if (strategy == SN_STRATEGY_FINETUNE) {
+        snprintf(s->supernet, sizeof s->supernet, "kept");
+        j->weights = kept;
+    }
+    sn_dataset_info(set.data, &info);
+    if (sn_spec_resolve(s, &info, &err) != SN_OK)
+        fail_msg("%s: %s", err.pointer, err.message);
+    snprintf(j->dir, sizeof j->dir, "/tmp/snrunXXXXXX");
+    assert_non_null(mkdtemp(j->dir));
+}
+
+/* The small set's: half of its hold-out, and all of its test images. */
+static void assert_measured(const struct job *j, enum sn_stage_kind stage,
+                            enum sn_split split, uint64_t step)
+{
+    const struct sn_evaluation *e = &j->last[stage][split];
+    assert_string_equal(e->arch, j->spec.architecture);
+    assert_int_equal(e->step, step);
+    assert_int_equal(e->images, split == SN_SPLIT_TEST
+                                    ? 40
+                                    : j->spec.sparsenas.probe_images);
+    assert_false(e->selected);
+}
+
+static void architecture_is_fine_tuned(void **state)
+{
+    static const enum sn_phase_kind want[] = {
+        SN_PHASE_PREPARE, SN_PHASE_EVALUATE, SN_PHASE_TRAIN, SN_PHASE_EVALUATE,
+        SN_PHASE_SEARCH};
+    struct job one, two;
+    struct sn_error err = {0};
+    const char *arch = whole.final[0].arch;
+    single_init(&one, SN_STRATEGY_FINETUNE, 1, arch);
+    run_to_end(&one, false);
+    assert_int_equal(one.visits, 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(one.visit[i], want[i]);
+    assert_int_equal(one.step, 30); /* its own */
+    assert_string_not_equal(one.xxh3, whole.xxh3);
+    assert_int_equal(one.n_early, 2);
+    assert_int_equal(one.n_final, 1);
+    assert_int_equal(one.n_verify, 2);
+    assert_int_equal(one.n_predictor, 0);
+    assert_int_equal(one.n_subspace, 0);
+    assert_true(one.n_front > 0 && one.fraction > 0.999);
+    assert_int_equal(one.n_answer, 1);
+    for (int split = SN_SPLIT_HOLDOUT; split <= SN_SPLIT_TEST; split++) {
+        assert_measured(&one, SN_STAGE_EARLY, (enum sn_split)split, 0);
+        assert_measured(&one, SN_STAGE_VERIFY, (enum sn_split)split, 30);
+    }
+    assert_true(one.last[SN_STAGE_VERIFY][SN_SPLIT_HOLDOUT].latency.measured >
+                0);
+    /* it inherits: before, it is no guess */
+    assert_true(one.last[SN_STAGE_EARLY][SN_SPLIT_TEST].accuracy >
+                1.5 / SN_SMALL_CLASSES);
+    assert_true(one.last[SN_STAGE_VERIFY][SN_SPLIT_TEST].correct >=
+                one.last[SN_STAGE_EARLY][SN_SPLIT_TEST].correct);
+
+    static const struct stop at[] = {{AT_EARLY, 1, 0},
+                                     {AT_STEP, 11, 0},
+                                     {AT_FINAL, 1, 0},
+                                     {AT_PHASE, 0, SN_PHASE_SEARCH}};
+    for (int i = 0; i < 4; i++) {
+        single_init(&two, SN_STRATEGY_FINETUNE, 2 - i % 2, arch);
+        two.stop_at = at[i].at;
+        two.stop_n = at[i].n;
+        two.stop_phase = at[i].phase;
+        assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
+        run_to_end(&two, true);
+        assert_same_end(&two, &one);
+        for (int split = SN_SPLIT_HOLDOUT; split <= SN_SPLIT_TEST; split++) {
+            assert_int_equal(two.last[SN_STAGE_EARLY][split].correct,
+                             one.last[SN_STAGE_EARLY][split].correct);
+            assert_int_equal(two.last[SN_STAGE_VERIFY][split].correct,
+                             one.last[SN_STAGE_VERIFY][split].correct);
+        }
+        job_close(&two);
+    }
+    job_close(&one);
+}
+
+static void architecture_is_trained_alone(void **state)
+{
+    static const enum sn_phase_kind want[] = {
+        SN_PHASE_PREPARE, SN_PHASE_TRAIN, SN_PHASE_EVALUATE, SN_PHASE_SEARCH};
+    struct job one, two;
+    struct sn_error err = {0};
+    const char *arch = whole.final[0].arch;
+    single_init(&one, SN_STRATEGY_SCRATCH, 1, arch);
+    run_to_end(&one, false);
+    assert_int_equal(one.visits, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(one.visit[i], want[i]);
+    assert_int_equal(one.step, 30);
+    assert_int_equal(one.n_early, 0);
+    assert_int_equal(one.n_answer, 1);
+    assert_measured(&one, SN_STAGE_VERIFY, SN_SPLIT_TEST, 30);
+    single_init(&two, SN_STRATEGY_SCRATCH, 2, arch);
+    two.stop_at = AT_STEP;
+    two.stop_n = 17;
+    assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
+    run_to_end(&two, true);
+    assert_same_end(&two, &one);
+    job_close(&two);
+    job_close(&one);
+}
+
 static enum sn_err export_to(const char *path, const struct sn_export *base,
                              const struct sn_dataset *data,
                              enum sn_export_format format, struct sn_error *err)
@@ -626,6 +748,8 @@ int main(void)
         cmocka_unit_test(filters_are_controls),
         cmocka_unit_test(supernet_is_searched),
         cmocka_unit_test(supernet_is_needed),
+        cmocka_unit_test(architecture_is_fine_tuned),
+        cmocka_unit_test(architecture_is_trained_alone),
         cmocka_unit_test(models_come_out),
     };
     return cmocka_run_group_tests(tests, make_set, remove_set);

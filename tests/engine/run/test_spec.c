@@ -256,6 +256,119 @@ static void a_share_replaces_the_size(void **state)
     assert_memory_equal(&again, &s, sizeof s);
 }
 
+/* An architecture of the default space. */
+static const char some_arch[] = "r28.k33-333-33-333-33.e22-222-22-222-22";
+
+static void fine_tune(struct sn_spec *s)
+{
+    struct sn_arch arch;
+    s->strategy = SN_STRATEGY_FINETUNE;
+    snprintf(s->supernet, sizeof s->supernet, "net");
+    sn_arch_smallest(sn_space_find(s->space), &arch);
+    sn_arch_encode(sn_space_find(s->space), &arch, s->architecture);
+}
+
+static void from_scratch(struct sn_spec *s)
+{
+    fine_tune(s);
+    s->strategy = SN_STRATEGY_SCRATCH;
+    s->supernet[0] = '\0';
+}
+
+static void arch_of_a_search(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->architecture, sizeof s->architecture, "%s", some_arch);
+}
+
+static void parent_of_a_search(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->parent, sizeof s->parent, "a-job");
+}
+
+static void scratch_without_epochs(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->finetune.scratch = true;
+}
+
+static void finetune_without_arch(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    fine_tune(s);
+    s->architecture[0] = '\0';
+}
+
+static void finetune_without_weights(struct sn_spec *s,
+                                     struct sn_dataset_info *d)
+{
+    fine_tune(s);
+    s->supernet[0] = '\0';
+}
+
+static void finetune_of_children(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    fine_tune(s);
+    s->finetune.epochs = 1;
+}
+
+static void finetune_of_nothing(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    fine_tune(s);
+    s->epochs = 0;
+}
+
+static void foreign_arch(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    from_scratch(s);
+    s->architecture[1] = '9';
+}
+
+static void scratch_with_weights(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    from_scratch(s);
+    snprintf(s->supernet, sizeof s->supernet, "net");
+}
+
+static void trained_search(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    snprintf(s->supernet, sizeof s->supernet, "net");
+    s->train.flip = false;
+}
+
+/* Nothing is left to chance or to a predictor; the rate is a tenth of what it
+ * is from scratch; with another seed the same images are held out where that is
+ * asked for. */
+static void single_jobs_resolve(void **state)
+{
+    struct sn_spec s, again;
+    struct sn_error err = {0};
+    struct sn_forecast few, many;
+    sn_spec_defaults(&s);
+    fine_tune(&s);
+    s.train.flip = false; /* it trains */
+    assert_true(sn_spec_is_single(&s) && sn_spec_trains(&s));
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_true(s.train.learning_rate == 0.01 && s.epochs == 12);
+    assert_int_equal(s.train.split_seed, s.seed);
+    again = s;
+    assert_int_equal(sn_spec_resolve(&again, &fashion, &err), SN_OK);
+    assert_memory_equal(&again, &s, sizeof s);
+
+    sn_spec_defaults(&s);
+    from_scratch(&s);
+    s.seed = 7;
+    s.train.split_seed = 3;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_true(s.train.learning_rate == 0.1);
+    assert_int_equal(s.train.split_seed, 3);
+    assert_int_equal(sn_spec_forecast(&s, &fashion, &few, &err), SN_OK);
+    struct sn_arch largest;
+    sn_arch_largest(sn_space_find(s.space), &largest);
+    sn_arch_encode(sn_space_find(s.space), &largest, s.architecture);
+    assert_int_equal(sn_spec_forecast(&s, &fashion, &many, &err), SN_OK);
+    assert_true(many.macs > 4 * few.macs && few.macs > 0);
+    assert_true(many.memory_bytes > few.memory_bytes);
+    assert_true(few.phase_macs[SN_PHASE_TRAIN] > 0.9 * few.macs);
+}
+
 static void each_refusal_names_its_field(void **state)
 {
     const struct {
@@ -285,6 +398,16 @@ static void each_refusal_names_its_field(void **state)
         {veto_twice, "/sparsenas/veto/1", SN_ERR_INVALID},
         {veto_of_another_space, "/sparsenas/veto/0", SN_ERR_INVALID},
         {unknown_device, "/search/device", SN_ERR_NOTFOUND},
+        {arch_of_a_search, "/architecture", SN_ERR_INVALID},
+        {parent_of_a_search, "/parent", SN_ERR_INVALID},
+        {scratch_without_epochs, "/finetune/scratch", SN_ERR_INVALID},
+        {finetune_without_arch, "/architecture", SN_ERR_INVALID},
+        {finetune_without_weights, "/supernet", SN_ERR_INVALID},
+        {finetune_of_children, "/finetune/epochs", SN_ERR_INVALID},
+        {finetune_of_nothing, "/epochs", SN_ERR_RANGE},
+        {foreign_arch, "/architecture", SN_ERR_INVALID},
+        {scratch_with_weights, "/supernet", SN_ERR_INVALID},
+        {trained_search, "/train/flip", SN_ERR_INVALID},
     };
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
         struct sn_spec s, before;
@@ -340,6 +463,7 @@ int main(void)
         cmocka_unit_test(small_sets_shrink_what_needs_images),
         cmocka_unit_test(a_share_replaces_the_size),
         cmocka_unit_test(each_refusal_names_its_field),
+        cmocka_unit_test(single_jobs_resolve),
         cmocka_unit_test(precision_is_resolved),
         cmocka_unit_test(bf16_takes_the_cpu),
         cmocka_unit_test(defaults_are_in_range),

@@ -1,7 +1,8 @@
 /* Strategies as lists of phases: sparsenas with one round and with two, a retry
  * put behind a filter that cannot be trusted, Once-for-All's progressive
- * phases, and the other papers' tables; settings of a paper hold where the user
- * gave none; spaces that a strategy cannot train are refused.
+ * phases, and the other papers' tables; one architecture, measured before and
+ * after; settings of a paper hold where the user gave none; spaces that a
+ * strategy cannot train are refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/run/strategy.h"
@@ -260,6 +262,45 @@ static void tables_of_the_papers(void **state)
     }
 }
 
+/* Its own architecture in every step, for all epochs; what has weights already
+ * is measured before. */
+static void one_architecture(void **state)
+{
+    static const enum sn_phase_kind kinds[] = {
+        SN_PHASE_PREPARE, SN_PHASE_EVALUATE, SN_PHASE_TRAIN, SN_PHASE_EVALUATE,
+        SN_PHASE_SEARCH};
+    struct sn_spec spec;
+    struct sn_strategy_phases list;
+    struct sn_arch smallest;
+    int trained, drawn;
+
+    make(SN_STRATEGY_FINETUNE, 1, &spec);
+    snprintf(spec.supernet, sizeof spec.supernet, "net");
+    sn_arch_smallest(sn_space_find(spec.space), &smallest);
+    sn_arch_encode(sn_space_find(spec.space), &smallest, spec.architecture);
+    sn_strategy_phases(&spec, &list);
+    assert_kinds(&list, kinds, 5);
+    assert_int_equal(list.phase[1].stage, SN_STAGE_EARLY);
+    assert_int_equal(list.phase[3].stage, SN_STAGE_FINAL);
+    const struct sn_strategy_phase *p = &list.phase[2];
+    assert_int_equal(p->draw, SN_DRAW_FIXED);
+    assert_int_equal(p->teach, SN_TEACH_NONE);
+    assert_int_equal(p->rate, SN_RATE_COSINE);
+    assert_true(sn_arch_equal(&p->fixed, &smallest));
+    sn_strategy_most_subnets(&spec, &trained, &drawn);
+    assert_int_equal(trained, 1);
+    assert_int_equal(drawn, 1);
+    assert_int_equal(all_steps(&list), 1000);
+
+    spec.strategy = SN_STRATEGY_SCRATCH;
+    spec.supernet[0] = '\0';
+    sn_strategy_phases(&spec, &list);
+    assert_int_equal(list.n, 4);
+    assert_int_equal(list.phase[1].kind, SN_PHASE_TRAIN);
+    assert_true(sn_arch_equal(&list.phase[1].fixed, &smallest));
+    assert_int_equal(all_steps(&list), 1000);
+}
+
 static void options_reach_the_phases(void **state)
 {
     struct sn_spec spec;
@@ -343,6 +384,7 @@ int main(void)
         cmocka_unit_test(ofa_limits_widen),
         cmocka_unit_test(ofa_sorts_before_expand_phases),
         cmocka_unit_test(tables_of_the_papers),
+        cmocka_unit_test(one_architecture),
         cmocka_unit_test(options_reach_the_phases),
         cmocka_unit_test(own_settings_yield_to_given_ones),
         cmocka_unit_test(odd_spaces_are_refused),

@@ -37,7 +37,7 @@ static void ok(enum sn_err rc, const struct sn_error *err)
         fail_msg("%s", err->message);
 }
 
-static void bench_init(struct bench *b, int workers)
+static void bench_init_at(struct bench *b, int workers, uint16_t resolution)
 {
     struct sn_error e = {0};
     struct sn_trainer_settings settings = {.batch_size = BATCH,
@@ -45,6 +45,7 @@ static void bench_init(struct bench *b, int workers)
                                            .max_subnets = 3,
                                            .momentum = 0.9f,
                                            .augment = {.pad = 1, .flip = true},
+                                           .resolution = resolution,
                                            .seed = 7};
     memset(b, 0, sizeof *b);
     ok(sn_compute_new(NULL, &b->compute, &e), &e);
@@ -54,6 +55,11 @@ static void bench_init(struct bench *b, int workers)
        &e);
     ok(sn_trainer_new(b->pool, b->net, b->view, &settings, &b->trainer, &e),
        &e);
+}
+
+static void bench_init(struct bench *b, int workers)
+{
+    bench_init_at(b, workers, 0);
 }
 
 static void bench_close(struct bench *b)
@@ -71,6 +77,7 @@ static void train(struct bench *b, enum sn_sampler_kind kind,
     struct sn_error e = {0};
     struct sn_sampler sampler;
     sn_sampler_init(&sampler, &space, kind, 3, &all);
+    sn_arch_smallest(&space, &sampler.fixed);
     if (teach == SN_TRAINER_TEACH_FIXED)
         ok(sn_trainer_keep_teacher(b->trainer, NULL, &e), &e);
     for (uint64_t step = 0; step < STEPS; step++) {
@@ -113,6 +120,22 @@ static void steps_draw_a_resolution(void **state)
         assert_int_equal(met[0] + met[1] + met[2], before + 1);
     }
     assert_true(met[0] > 0 && met[1] > 0 && met[2] > 0);
+    bench_close(&b);
+    (void)state;
+}
+
+/* Unless every step is asked to be at one. */
+static void steps_keep_a_resolution(void **state)
+{
+    struct bench b;
+    struct sn_arch smallest;
+    double macs[STEPS];
+    bench_init_at(&b, 2, space.resolutions[1]);
+    train(&b, SN_SAMPLE_FIXED, SN_TRAINER_TEACH_NONE, macs);
+    sn_arch_smallest(&space, &smallest);
+    smallest.resolution = space.resolutions[1];
+    for (int i = 0; i < STEPS; i++)
+        assert_true(macs[i] == 3 * macs_of(&smallest) * BATCH);
     bench_close(&b);
     (void)state;
 }
@@ -197,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_draw_a_resolution),
+        cmocka_unit_test(steps_keep_a_resolution),
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(evaluations_are_at_their_own),
     };

@@ -114,6 +114,17 @@ static int count_members(const struct sn_sampler *s, int steps, int *used)
     return n;
 }
 
+static void fixed_is_alone(void **state)
+{
+    struct sn_sampler s = make(SN_SAMPLE_FIXED, 1);
+    struct sn_arch a[SN_MAX_SUBNETS];
+    s.fixed = s.smallest;
+    for (uint64_t step = 0; step < 4; step++) {
+        assert_int_equal(sn_sampler_draw(&s, step, step, a), 1);
+        assert_true(sn_arch_equal(&a[0], &s.smallest));
+    }
+}
+
 static void members_and_exploration(void **state)
 {
     enum { STEPS = 2000, MEMBERS = 5 };
@@ -242,6 +253,7 @@ int main(void)
         cmocka_unit_test(paths_stay_within_limits),
         cmocka_unit_test(sandwich_has_each_end_once),
         cmocka_unit_test(largest_is_alone),
+        cmocka_unit_test(fixed_is_alone),
         cmocka_unit_test(members_and_exploration),
         cmocka_unit_test(coupled_are_the_coupled_space),
         cmocka_unit_test(coupled_with_elastic_kernels),
