@@ -2,6 +2,7 @@
 #include "api/event_json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,21 +138,90 @@ char *sn_json_evaluation(const struct sn_evaluation *evaluation)
     return dump_and_release(evaluation_object(evaluation));
 }
 
+/* "tau": 0.5, "tau_ci": [0.4, 0.6] */
+static void put_stat(json_t *o, const char *name, const struct sn_stat *stat)
+{
+    char ci[32];
+    snprintf(ci, sizeof ci, "%s_ci", name);
+    sn_json_put(o, name, sn_json_number(stat->value));
+    sn_json_put(o, ci, sn_json_interval(stat->lo, stat->hi));
+}
+
+static void put_quality(json_t *o, const struct sn_quality *q, bool banded)
+{
+    sn_json_put(o, "n", json_integer(q->n));
+    put_stat(o, "tau", &q->tau);
+    if (banded)
+        put_stat(o, "tau_within", &q->tau_within);
+    put_stat(o, "spearman", &q->spearman);
+    put_stat(o, "mae", &q->mae);
+    put_stat(o, "top_recall", &q->top_recall);
+    put_stat(o, "coverage", &q->coverage);
+}
+
+static json_t *quality_bands(const struct sn_predictor_report *report)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < report->n_bands; i++) {
+        json_t *o = json_object();
+        sn_json_put(o, "macs_lo", sn_json_number(report->bands[i].macs_lo));
+        sn_json_put(o, "macs_hi", sn_json_number(report->bands[i].macs_hi));
+        put_quality(o, &report->bands[i].quality, false);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *spread_object(const struct sn_spread *s)
+{
+    json_t *o = json_object();
+    sn_json_put(o, "spread", sn_json_number(s->spread));
+    sn_json_put(o, "standard_error", sn_json_number(s->standard_error));
+    sn_json_put(o, "reliability", sn_json_number(s->reliability));
+    sn_json_put(o, "real", json_boolean(s->real));
+    return o;
+}
+
+static json_t *signal_object(const struct sn_signal *signal)
+{
+    json_t *o = json_object();
+    sn_json_put(o, "overall", spread_object(&signal->overall));
+    sn_json_put(o, "within", spread_object(&signal->within));
+    return o;
+}
+
+static json_t *contest_list(const struct sn_contest *c)
+{
+    json_t *list = json_array();
+    for (int k = 0; k < SN_PREDICTOR_KINDS; k++) {
+        if (!c->entered[k])
+            continue;
+        json_t *o = json_object();
+        sn_json_put(o, "kind", sn_json_string(sn_predictor_names[k]));
+        sn_json_put(o, "tau", sn_json_number(c->tau[k]));
+        sn_json_put(o, "tau_within", sn_json_number(c->tau_within[k]));
+        sn_json_put(o, "mae", sn_json_number(c->mae[k]));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 char *sn_json_predictor(const struct sn_predictor_report *report)
 {
     json_t *o = json_object();
-    sn_json_put(o, "kind", sn_json_string(report->kind));
+    const struct sn_spread *within = &report->signal.within;
+    sn_json_put(o, "kind", sn_json_string(sn_predictor_names[report->kind]));
+    sn_json_put(o, "why", sn_json_string(report->why));
+    sn_json_put(o, "kinds", contest_list(&report->contest));
     sn_json_put(o, "stage", sn_json_string(sn_stage_names[report->stage]));
     sn_json_put(o, "step", integer(report->step));
-    sn_json_put(o, "n", json_integer(report->n));
-    sn_json_put(o, "tau", sn_json_number(report->tau));
-    sn_json_put(o, "tau_ci", sn_json_interval(report->tau_lo, report->tau_hi));
-    sn_json_put(o, "spearman", sn_json_number(report->spearman));
-    sn_json_put(o, "mae", sn_json_number(report->mae));
-    sn_json_put(o, "spread", sn_json_number(report->spread));
-    sn_json_put(o, "standard_error", sn_json_number(report->standard_error));
-    sn_json_put(o, "reliability", sn_json_number(report->reliability));
-    sn_json_put(o, "has_signal", json_boolean(report->has_signal));
+    put_quality(o, &report->quality, true);
+    sn_json_put(o, "bands", quality_bands(report));
+    sn_json_put(o, "signal", signal_object(&report->signal));
+    sn_json_put(o, "spread", sn_json_number(within->spread));
+    sn_json_put(o, "standard_error", sn_json_number(within->standard_error));
+    sn_json_put(o, "reliability", sn_json_number(within->reliability));
+    sn_json_put(o, "has_signal", json_boolean(within->real));
     sn_json_put(o, "used", json_boolean(report->used));
     sn_json_put(o, "verdict", sn_json_string(report->verdict));
     return dump_and_release(o);

@@ -22,6 +22,7 @@
 #include "engine/data/data.h"
 #include "engine/err.h"
 #include "engine/model/supernet_info.h"
+#include "engine/search/quality.h"
 #include "engine/space/plan.h"
 #include "engine/space/space.h"
 
@@ -113,6 +114,7 @@ struct sn_spec {
         double warmup_epochs;            /* 0: 15% of epochs */
         int32_t warmup_trainer, trainer; /* enum sn_trainer_kind */
         int32_t probes, probe_images, probe_calibration;
+        int32_t predictor;     /* enum sn_predictor_choice */
         int32_t filter;        /* enum sn_keep */
         int32_t subspace_size; /* 0 with a keep_fraction */
         double keep_fraction;  /* of each band of what was scored; 0: by size */
@@ -278,16 +280,23 @@ struct sn_evaluation {
     bool selected; /* chosen by this very number */
 };
 
-/* Quality of the early predictor; tau with its 90% interval, out of fold. */
+/* What a predictor is worth, out of fold, and what there was to predict. */
 struct sn_predictor_report {
-    char kind[SN_NAME_MAX]; /* "ridge" */
+    enum sn_predictor_kind kind;
     enum sn_stage_kind stage;
     uint64_t step;
     uint32_t n;
-    double tau, tau_lo, tau_hi, spearman, mae;
-    double spread, standard_error, reliability; /* the signal */
-    bool has_signal, used; /* used: a filter stands on it */
-    char verdict[256];     /* in words */
+    struct sn_quality quality;
+    uint32_t n_bands;
+    const struct sn_quality_band {
+        double macs_lo, macs_hi;
+        struct sn_quality quality;
+    } * bands;
+    struct sn_signal signal;
+    struct sn_contest contest;
+    bool used;         /* a filter stands on it */
+    char why[192];     /* this kind, in words */
+    char verdict[256]; /* on it, in words */
     /* n probes: id, measured, out-of-fold prediction, MACs */
     const struct sn_predictor_point {
         char arch[SN_ARCH_ID_MAX];

@@ -22,7 +22,7 @@
 
 #define FORMAT "sparsenas.checkpoint.1"
 
-enum { MAX_STATE = 16, MAX_NOTES = 16, BAND_NUMBERS = 5 };
+enum { MAX_STATE = 16, MAX_NOTES = 24, BAND_NUMBERS = 5 };
 
 /* ---- lists of architectures as lines of text ---- */
 
@@ -175,12 +175,12 @@ static void put_predictor(struct draft *d, const struct sn_job *job)
     if (p == NULL)
         return;
     size_t n = sn_predictor_size(p);
-    double *w = own(d, malloc((n + 1) * sizeof w[0]));
+    double *w = own(d, malloc(n * sizeof w[0]));
     if (w == NULL)
         return;
     sn_predictor_get(p, w);
-    w[n] = sn_predictor_lambda(p);
-    put(d, "state.predictor", SN_ST_F64, n + 1, w);
+    put(d, "state.predictor", SN_ST_F64, n, w);
+    note(d, "predictor_kind", "%s", sn_predictor_names[sn_predictor_kind(p)]);
 }
 
 static void put_weights(struct draft *d, struct sn_supernet *net)
@@ -367,15 +367,19 @@ static enum sn_err get_predictor(const struct sn_safetensors *file,
                                  struct sn_job *job, struct sn_error *err)
 {
     const void *data;
-    size_t n = 1 + sn_arch_encoding_size(job->space);
+    /* ridge is all that checkpoints without a kind knew */
+    const char *name = sn_safetensors_note(file, "predictor_kind");
+    enum sn_predictor_kind kind = SN_PREDICTOR_RIDGE;
+    if (name != NULL && strcmp(name, sn_predictor_names[SN_PREDICTOR_MLP]) == 0)
+        kind = SN_PREDICTOR_MLP;
+    size_t n = sn_predictor_numbers(job->space, kind);
     if (sn_safetensors_find(file, "state.predictor") == NULL)
         return SN_OK;
-    enum sn_err rc = sn_safetensors_get(file, "state.predictor", SN_ST_F64,
-                                        n + 1, &data, err);
+    enum sn_err rc =
+        sn_safetensors_get(file, "state.predictor", SN_ST_F64, n, &data, err);
     if (rc != SN_OK)
         return rc;
-    const double *w = data;
-    return sn_predictor_from(job->space, w, n, w[n], &job->state.predictor,
+    return sn_predictor_from(job->space, kind, data, n, &job->state.predictor,
                              err);
 }
 

@@ -154,11 +154,15 @@ enum sn_err sn_job_measure(struct sn_job *job,
                            const struct sn_evaluate_settings *settings,
                            enum sn_stage_kind stage, struct sn_measured *list,
                            uint32_t n, uint32_t *n_done, struct sn_error *err);
-/* Fits a predictor on measured architectures and reports its quality;
- * *ret_trusted says whether a filter may stand on it. */
+/* A fitted predictor, and what was found with it. */
+struct sn_fit {
+    struct sn_predictor *predictor; /* owned by the caller */
+    struct sn_signal signal;
+    bool trusted; /* a filter may stand on it */
+};
+/* Fits a predictor on measured architectures and reports its quality. */
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                        const struct sn_measured *list, uint32_t n,
-                       struct sn_predictor **ret, struct sn_signal *ret_signal,
-                       bool *ret_trusted, struct sn_error *err);
+                       struct sn_fit *ret, struct sn_error *err);
 
 #endif

@@ -68,14 +68,14 @@ static double believe(const struct search *s, const struct sn_measured *m,
 static enum sn_err fit_final(struct search *s, struct sn_error *err)
 {
     struct sn_job *job = s->job;
-    struct sn_signal signal;
-    bool used;
-    enum sn_err rc =
-        sn_job_fit(job, SN_STAGE_FINAL, job->state.final, job->state.n_final,
-                   &s->predictor, &signal, &used, err);
-    if (rc == SN_OK)
-        s->trust = fmin(1, fmax(0, signal.within.reliability));
-    return rc;
+    struct sn_fit fit;
+    enum sn_err rc = sn_job_fit(job, SN_STAGE_FINAL, job->state.final,
+                                job->state.n_final, &fit, err);
+    if (rc != SN_OK)
+        return rc;
+    s->predictor = fit.predictor;
+    s->trust = fmin(1, fmax(0, fit.signal.within.reliability));
+    return SN_OK;
 }
 
 /* ---- cost ---- */

@@ -46,6 +46,7 @@ const char *const sn_keep_names[] = {
     NULL,
 };
 
+static const char *const predictors[] = {"auto", "ridge", "mlp", NULL};
 static const char *const trainers[] = {"path", "sandwich", "teacher", NULL};
 static const char *const kernels[] = {"fixed", "elastic", NULL};
 static const char *const samplings[] = {"best_up", "worst_up", NULL};
@@ -181,6 +182,10 @@ static const struct sn_field fields[] = {
     {"/sparsenas/probe_calibration", SN_FIELD_INT,
      AT(sparsenas.probe_calibration), 8, 100000, 512, NULL, NULL, false,
      "training images that re-calibrate BN for a probe"},
+    {"/sparsenas/predictor", SN_FIELD_ENUM, AT(sparsenas.predictor), 0, 0,
+     SN_PREDICT_AUTO, NULL, predictors, false,
+     "ridge regression, an ensemble of small neural networks, or the one that "
+     "orders architectures better out of fold"},
     {"/sparsenas/filter", SN_FIELD_ENUM, AT(sparsenas.filter), 0, 0,
      SN_KEEP_PREDICTED, NULL, sn_keep_names, false,
      "what is kept of each band: predicted, the best by the predictor; random, "

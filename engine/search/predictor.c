@@ -4,235 +4,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/search/cholesky.h"
+#include "engine/search/design.h"
+#include "engine/search/mlp.h"
+#include "engine/search/ridge.h"
 
-static const double lambdas[] = {0.1, 0.3, 1, 3, 10, 30, 100};
-enum { N_LAMBDAS = sizeof lambdas / sizeof lambdas[0] };
+_Static_assert(SN_PREDICTOR_MIN >= 2 * SN_DESIGN_FOLDS, "no fold is empty");
+
+const char *const sn_predictor_names[SN_PREDICTOR_KINDS] = {
+    [SN_PREDICTOR_RIDGE] = "ridge",
+    [SN_PREDICTOR_MLP] = "mlp",
+};
 
 struct sn_predictor {
     const struct sn_space *space;
-    double lambda;
-    size_t size;     /* of the encoding */
-    double *weights; /* [1 + size]: the intercept first */
+    enum sn_predictor_kind kind;
+    size_t size; /* of the encoding */
+    /* of a ridge: [2 + size], the intercept first, the penalty last */
+    double *weights;
+    struct sn_mlp *mlp;
 };
 
-/* The measured architectures, encoded, and room to solve in. */
-struct fit {
-    size_t n, size;
-    float *x;        /* [n][size] */
-    const double *y; /* [n] */
-    uint32_t *fold;  /* [n] */
-    double *gram;    /* [size][size], of the training rows, centred */
-    double *right;   /* [size] */
-    double *work;    /* [size][size] */
-    double *mean;    /* [size] */
-    double y_mean;
-    double *weights; /* [1 + size] */
+/* ---- fitting ---- */
+
+/* One kind's model and what it says out of fold. */
+struct entrant {
+    struct sn_predictor *model; /* of a ridge; an MLP's is fitted if it wins */
+    double *mean, *sd;          /* [n] */
 };
 
-static void fit_close(struct fit *fit)
+static enum sn_err no_memory(struct sn_error *err)
 {
-    free(fit->x);
-    free(fit->fold);
-    free(fit->gram);
-    free(fit->right);
-    free(fit->work);
-    free(fit->mean);
-    free(fit->weights);
+    return sn_error_set(err, SN_ERR_NOMEM, "no memory for the predictor");
 }
 
-static enum sn_err fit_init(struct fit *fit, const struct sn_space *space,
-                            const struct sn_arch *arch, const double *accuracy,
-                            uint32_t n, uint64_t seed, struct sn_error *err)
+static enum sn_err predictor_new(const struct sn_space *space,
+                                 enum sn_predictor_kind kind,
+                                 struct sn_predictor **ret,
+                                 struct sn_error *err)
 {
-    size_t p = sn_arch_encoding_size(space);
-    *fit = (struct fit){.n = n, .size = p, .y = accuracy};
-    fit->x = malloc(n * p * sizeof *fit->x);
-    fit->fold = malloc(n * sizeof *fit->fold);
-    fit->gram = malloc(p * p * sizeof *fit->gram);
-    fit->work = malloc(p * p * sizeof *fit->work);
-    fit->right = malloc(p * sizeof *fit->right);
-    fit->mean = malloc(p * sizeof *fit->mean);
-    fit->weights = malloc((p + 1) * sizeof *fit->weights);
-    if (fit->x == NULL || fit->fold == NULL || fit->gram == NULL ||
-        fit->work == NULL || fit->right == NULL || fit->mean == NULL ||
-        fit->weights == NULL) {
-        fit_close(fit);
-        return sn_error_set(err, SN_ERR_NOMEM, "no memory for the predictor");
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        sn_arch_one_hot(space, &arch[i], fit->x + i * p);
-        fit->fold[i] = i % SN_PREDICTOR_FOLDS;
-    }
-    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_FIT, 0);
-    sn_rng_shuffle(&rng, fit->fold, n);
-    return SN_OK;
-}
-
-/* Sums over all rows but those of fold `out` (-1: over all rows). Centring
- * keeps the intercept out of the penalty. */
-static void gather(struct fit *fit, int out)
-{
-    size_t p = fit->size, n = 0;
-    memset(fit->mean, 0, p * sizeof *fit->mean);
-    memset(fit->gram, 0, p * p * sizeof *fit->gram);
-    memset(fit->right, 0, p * sizeof *fit->right);
-    fit->y_mean = 0;
-    for (size_t r = 0; r < fit->n; r++) {
-        if ((int)fit->fold[r] == out)
-            continue;
-        for (size_t i = 0; i < p; i++)
-            fit->mean[i] += (double)fit->x[r * p + i];
-        fit->y_mean += fit->y[r];
-        n++;
-    }
-    for (size_t i = 0; i < p; i++)
-        fit->mean[i] /= (double)n;
-    fit->y_mean /= (double)n;
-    for (size_t r = 0; r < fit->n; r++) {
-        if ((int)fit->fold[r] == out)
-            continue;
-        const float *x = fit->x + r * p;
-        for (size_t i = 0; i < p; i++) {
-            double xi = (double)x[i] - fit->mean[i];
-            for (size_t j = 0; j <= i; j++)
-                fit->gram[i * p + j] += xi * ((double)x[j] - fit->mean[j]);
-            fit->right[i] += xi * (fit->y[r] - fit->y_mean);
-        }
-    }
-}
-
-/* (X'X + lambda I) w = X'y for what gather() summed; into fit->weights. */
-static enum sn_err solve(struct fit *fit, double lambda, struct sn_error *err)
-{
-    size_t p = fit->size;
-    double *w = fit->weights + 1;
-    memcpy(fit->work, fit->gram, p * p * sizeof *fit->work);
-    memcpy(w, fit->right, p * sizeof *w);
-    for (size_t i = 0; i < p; i++)
-        fit->work[i * p + i] += lambda;
-    if (!sn_cholesky_solve(fit->work, p, w))
-        return sn_error_set(err, SN_ERR_INVALID,
-                            "the predictor cannot be fitted: an accuracy is no "
-                            "number");
-    fit->weights[0] = fit->y_mean;
-    for (size_t i = 0; i < p; i++)
-        fit->weights[0] -= w[i] * fit->mean[i];
-    return SN_OK;
-}
-
-static double predict_row(const struct fit *fit, size_t r)
-{
-    double sum = fit->weights[0];
-    for (size_t i = 0; i < fit->size; i++)
-        sum += fit->weights[1 + i] * (double)fit->x[r * fit->size + i];
-    return sum;
-}
-
-/* Predictions of every row by a model that has not seen it, for every lambda:
- * out [N_LAMBDAS][n]. */
-static enum sn_err predict_out_of_fold(struct fit *fit, double *out,
-                                       struct sn_error *err)
-{
-    for (int f = 0; f < SN_PREDICTOR_FOLDS; f++) {
-        gather(fit, f);
-        for (int l = 0; l < N_LAMBDAS; l++) {
-            enum sn_err rc = solve(fit, lambdas[l], err);
-            if (rc != SN_OK)
-                return rc;
-            for (size_t r = 0; r < fit->n; r++)
-                if ((int)fit->fold[r] == f)
-                    out[(size_t)l * fit->n + r] = predict_row(fit, r);
-        }
-    }
-    return SN_OK;
-}
-
-static int best_lambda(const struct fit *fit, const double *out)
-{
-    int best = 0;
-    double best_error = INFINITY;
-    for (int l = 0; l < N_LAMBDAS; l++) {
-        double error = 0;
-        for (size_t r = 0; r < fit->n; r++) {
-            double d = out[(size_t)l * fit->n + r] - fit->y[r];
-            error += d * d;
-        }
-        if (error < best_error) {
-            best = l;
-            best_error = error;
-        }
-    }
-    return best;
-}
-
-enum sn_err sn_predictor_fit(const struct sn_space *space,
-                             const struct sn_arch *arch, const double *accuracy,
-                             uint32_t n, uint64_t seed,
-                             struct sn_predictor **ret, double *ret_out_of_fold,
-                             struct sn_error *err)
-{
-    struct fit fit;
-    if (n < SN_PREDICTOR_MIN)
-        return sn_error_set(err, SN_ERR_RANGE,
-                            "a predictor needs %d measured architectures, "
-                            "there are %u",
-                            SN_PREDICTOR_MIN, n);
-    for (uint32_t i = 0; i < n; i++)
-        if (!isfinite(accuracy[i]))
-            return sn_error_set(err, SN_ERR_INVALID,
-                                "the accuracy of architecture %u is no number",
-                                i);
-    enum sn_err rc = fit_init(&fit, space, arch, accuracy, n, seed, err);
-    if (rc != SN_OK)
-        return rc;
-    double *out = malloc((size_t)N_LAMBDAS * n * sizeof *out);
-    if (out == NULL) {
-        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for the predictor");
-        goto err_after_fit;
-    }
-    rc = predict_out_of_fold(&fit, out, err);
-    if (rc != SN_OK)
-        goto err_after_out;
-    int l = best_lambda(&fit, out);
-    gather(&fit, -1);
-    rc = solve(&fit, lambdas[l], err);
-    if (rc == SN_OK)
-        rc = sn_predictor_from(space, fit.weights, fit.size + 1, lambdas[l],
-                               ret, err);
-    if (rc == SN_OK && ret_out_of_fold != NULL)
-        memcpy(ret_out_of_fold, out + (size_t)l * n, n * sizeof *out);
-err_after_out:
-    free(out);
-err_after_fit:
-    fit_close(&fit);
-    return rc;
-}
-
-enum sn_err sn_predictor_from(const struct sn_space *space,
-                              const double *weights, size_t n, double lambda,
-                              struct sn_predictor **ret, struct sn_error *err)
-{
-    size_t size = sn_arch_encoding_size(space);
-    if (n != size + 1)
-        return sn_error_set(err, SN_ERR_CORRUPT,
-                            "a predictor of space %s has %zu weights, not %zu",
-                            space->name, size + 1, n);
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(weights[i]))
-            return sn_error_set(err, SN_ERR_CORRUPT,
-                                "weight %zu of the predictor is no number", i);
     struct sn_predictor *p = calloc(1, sizeof *p);
-    if (p != NULL)
-        p->weights = malloc(n * sizeof *p->weights);
-    if (p == NULL || p->weights == NULL) {
-        sn_predictor_free(p);
-        return sn_error_set(err, SN_ERR_NOMEM, "no memory for the predictor");
-    }
-    memcpy(p->weights, weights, n * sizeof *weights);
+    if (p == NULL)
+        return no_memory(err);
     p->space = space;
-    p->size = size;
-    p->lambda = lambda;
+    p->kind = kind;
+    p->size = sn_arch_encoding_size(space);
+    if (kind == SN_PREDICTOR_RIDGE) {
+        p->weights = calloc(p->size + 2, sizeof *p->weights);
+        if (p->weights == NULL) {
+            sn_predictor_free(p);
+            return no_memory(err);
+        }
+    }
     *ret = p;
     return SN_OK;
 }
@@ -241,9 +63,159 @@ void sn_predictor_free(struct sn_predictor *predictor)
 {
     if (predictor == NULL)
         return;
+    sn_mlp_free(predictor->mlp);
     free(predictor->weights);
     free(predictor);
 }
+
+static enum sn_err enter_ridge(const struct sn_predictor_params *params,
+                               const struct sn_design *d, struct entrant *ret,
+                               struct sn_error *err)
+{
+    enum sn_err rc =
+        predictor_new(params->space, SN_PREDICTOR_RIDGE, &ret->model, err);
+    if (rc != SN_OK)
+        return rc;
+    double *w = ret->model->weights;
+    memset(ret->sd, 0, d->n * sizeof *ret->sd);
+    return sn_ridge_fit(d, w, &w[d->size + 1], ret->mean, err);
+}
+
+static enum sn_err enter(const struct sn_predictor_params *params,
+                         const struct sn_design *d, enum sn_predictor_kind kind,
+                         struct entrant *ret, struct sn_error *err)
+{
+    ret->mean = calloc(d->n, sizeof *ret->mean);
+    ret->sd = calloc(d->n, sizeof *ret->sd);
+    if (ret->mean == NULL || ret->sd == NULL)
+        return no_memory(err);
+    if (kind == SN_PREDICTOR_RIDGE)
+        return enter_ridge(params, d, ret, err);
+    return sn_mlp_out_of_fold(d, params->seed, ret->mean, ret->sd, err);
+}
+
+/* The MLP's model on everything, once it is the one. */
+static enum sn_err finish(const struct sn_predictor_params *params,
+                          const struct sn_design *d, struct entrant *entrant,
+                          struct sn_error *err)
+{
+    if (entrant->model != NULL)
+        return SN_OK;
+    enum sn_err rc =
+        predictor_new(params->space, SN_PREDICTOR_MLP, &entrant->model, err);
+    return rc != SN_OK ? rc
+                       : sn_mlp_fit(d, params->seed, &entrant->model->mlp, err);
+}
+
+/* The SD of the error that a row's prediction is to be expected with: of the
+ * ensemble where there is one, and what remains in the other folds beyond it.
+ */
+static void deviations(const struct sn_design *d, const struct entrant *e,
+                       double *ret)
+{
+    for (int f = 0; f < SN_DESIGN_FOLDS; f++) {
+        double remains = 0;
+        size_t n = 0;
+        for (size_t r = 0; r < d->n; r++) {
+            double error = d->y[r] - e->mean[r];
+            if ((int)d->fold[r] == f)
+                continue;
+            remains += error * error - e->sd[r] * e->sd[r];
+            n++;
+        }
+        remains = fmax(0, remains / (double)n);
+        for (size_t r = 0; r < d->n; r++)
+            if ((int)d->fold[r] == f)
+                ret[r] = sqrt(remains + e->sd[r] * e->sd[r]);
+    }
+}
+
+/* Ridge unless the MLP is better by more than the difference's error. */
+static enum sn_err compare(const struct sn_predictor_params *params,
+                           const struct entrant *entrant,
+                           struct sn_contest *ret, struct sn_error *err)
+{
+    const double *y = params->accuracy;
+    enum sn_err rc = SN_OK;
+    for (int k = 0; k < SN_PREDICTOR_KINDS; k++) {
+        if (entrant[k].mean == NULL)
+            continue;
+        ret->entered[k] = true;
+        ret->tau[k] = sn_quality_kendall(y, entrant[k].mean, params->n);
+        ret->tau_within[k] = sn_quality_kendall_within(y, entrant[k].mean,
+                                                       params->band, params->n);
+        ret->mae[k] = sn_quality_mae(y, entrant[k].mean, params->n);
+        ret->used = (enum sn_predictor_kind)k;
+    }
+    if (!ret->entered[SN_PREDICTOR_RIDGE] || !ret->entered[SN_PREDICTOR_MLP])
+        return SN_OK;
+    rc = sn_quality_compare(y, entrant[SN_PREDICTOR_MLP].mean,
+                            entrant[SN_PREDICTOR_RIDGE].mean, params->band,
+                            params->n, params->seed, &ret->gain,
+                            &ret->gain_error, err);
+    ret->used =
+        ret->gain > ret->gain_error ? SN_PREDICTOR_MLP : SN_PREDICTOR_RIDGE;
+    return rc;
+}
+
+static enum sn_err check(const struct sn_predictor_params *params,
+                         struct sn_error *err)
+{
+    if (params->n < SN_PREDICTOR_MIN)
+        return sn_error_set(err, SN_ERR_RANGE,
+                            "a predictor needs %d measured architectures, "
+                            "there are %u",
+                            SN_PREDICTOR_MIN, params->n);
+    for (uint32_t i = 0; i < params->n; i++)
+        if (!isfinite(params->accuracy[i]))
+            return sn_error_set(err, SN_ERR_INVALID,
+                                "the accuracy of architecture %u is no number",
+                                i);
+    return SN_OK;
+}
+
+enum sn_err sn_predictor_fit(const struct sn_predictor_params *params,
+                             struct sn_predictor **ret, double *ret_out_of_fold,
+                             double *ret_deviation,
+                             struct sn_contest *ret_contest,
+                             struct sn_error *err)
+{
+    struct entrant entrant[SN_PREDICTOR_KINDS] = {{0}};
+    struct sn_contest contest = {0};
+    struct sn_design d = {0};
+    enum sn_err rc = check(params, err);
+    if (rc == SN_OK)
+        rc = sn_design_init(&d, params->space, params->arch, params->accuracy,
+                            params->n, params->seed, err);
+    for (int k = 0; k < SN_PREDICTOR_KINDS && rc == SN_OK; k++)
+        if (params->choice == SN_PREDICT_AUTO ||
+            (int)params->choice == SN_PREDICT_ONE + k)
+            rc = enter(params, &d, (enum sn_predictor_kind)k, &entrant[k], err);
+    if (rc == SN_OK)
+        rc = compare(params, entrant, &contest, err);
+    struct entrant *used = &entrant[contest.used];
+    if (rc == SN_OK)
+        rc = finish(params, &d, used, err);
+    if (rc == SN_OK) {
+        if (ret_out_of_fold != NULL)
+            memcpy(ret_out_of_fold, used->mean, d.n * sizeof used->mean[0]);
+        if (ret_deviation != NULL)
+            deviations(&d, used, ret_deviation);
+        if (ret_contest != NULL)
+            *ret_contest = contest;
+        *ret = used->model;
+        used->model = NULL;
+    }
+    for (int k = 0; k < SN_PREDICTOR_KINDS; k++) {
+        sn_predictor_free(entrant[k].model);
+        free(entrant[k].mean);
+        free(entrant[k].sd);
+    }
+    sn_design_close(&d);
+    return rc;
+}
+
+/* ---- scoring ---- */
 
 /* The weight of `value`, whose list's weights begin at `at`. */
 static double weight_of(const struct sn_choices *list, uint8_t value,
@@ -276,7 +248,7 @@ static double score_whole(const struct sn_space *space,
                      (space->resolution - least);
 }
 
-double sn_predictor_score(const struct sn_predictor *predictor,
+static double score_ridge(const struct sn_predictor *predictor,
                           const struct sn_arch *arch)
 {
     const struct sn_space *space = predictor->space;
@@ -296,24 +268,77 @@ double sn_predictor_score(const struct sn_predictor *predictor,
     return sum + score_whole(space, arch, at);
 }
 
-const char *sn_predictor_kind(const struct sn_predictor *predictor)
+static double score_mlp(const struct sn_predictor *predictor,
+                        const struct sn_arch *arch)
 {
-    (void)predictor;
-    return "ridge";
+    float x[SN_MLP_MAX_INPUTS];
+    sn_arch_one_hot(predictor->space, arch, x);
+    return sn_mlp_score(predictor->mlp, x, NULL);
 }
 
-double sn_predictor_lambda(const struct sn_predictor *predictor)
+double sn_predictor_score(const struct sn_predictor *predictor,
+                          const struct sn_arch *arch)
 {
-    return predictor->lambda;
+    return predictor->kind == SN_PREDICTOR_MLP ? score_mlp(predictor, arch)
+                                               : score_ridge(predictor, arch);
+}
+
+enum sn_predictor_kind sn_predictor_kind(const struct sn_predictor *predictor)
+{
+    return predictor->kind;
+}
+
+/* ---- as numbers ---- */
+
+static size_t numbers_of(enum sn_predictor_kind kind, size_t size)
+{
+    return kind == SN_PREDICTOR_MLP ? sn_mlp_numbers(size) : size + 2;
 }
 
 size_t sn_predictor_size(const struct sn_predictor *predictor)
 {
-    return predictor->size + 1;
+    return numbers_of(predictor->kind, predictor->size);
+}
+
+size_t sn_predictor_numbers(const struct sn_space *space,
+                            enum sn_predictor_kind kind)
+{
+    return numbers_of(kind, sn_arch_encoding_size(space));
 }
 
 void sn_predictor_get(const struct sn_predictor *predictor, double *ret)
 {
-    memcpy(ret, predictor->weights,
-           (predictor->size + 1) * sizeof *predictor->weights);
+    if (predictor->kind == SN_PREDICTOR_MLP)
+        sn_mlp_get(predictor->mlp, ret);
+    else
+        memcpy(ret, predictor->weights,
+               (predictor->size + 2) * sizeof *predictor->weights);
+}
+
+enum sn_err sn_predictor_from(const struct sn_space *space,
+                              enum sn_predictor_kind kind,
+                              const double *numbers, size_t n,
+                              struct sn_predictor **ret, struct sn_error *err)
+{
+    struct sn_predictor *p = NULL;
+    size_t wanted = sn_predictor_numbers(space, kind);
+    if (n != wanted)
+        return sn_error_set(err, SN_ERR_CORRUPT,
+                            "a predictor of space %s has %zu numbers, not %zu",
+                            space->name, wanted, n);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(numbers[i]))
+            return sn_error_set(err, SN_ERR_CORRUPT,
+                                "number %zu of the predictor is none", i);
+    enum sn_err rc = predictor_new(space, kind, &p, err);
+    if (rc == SN_OK && kind == SN_PREDICTOR_MLP)
+        rc = sn_mlp_from(p->size, numbers, &p->mlp, err);
+    else if (rc == SN_OK)
+        memcpy(p->weights, numbers, n * sizeof *numbers);
+    if (rc != SN_OK) {
+        sn_predictor_free(p);
+        return rc;
+    }
+    *ret = p;
+    return SN_OK;
 }

@@ -1,45 +1,57 @@
 /* sn_predictor - predicts accuracies of architectures that nobody measured,
- * from those that somebody did: ridge regression on the one-hot encoding of
- * sn_arch_one_hot, with an intercept that is not penalised.
+ * from those that somebody did, by the one-hot encoding of sn_arch_one_hot.
  *
- * The strength of the penalty is chosen from a few by the squared error out of
- * fold (5 folds, drawn by the seed); the model is then fitted on everything.
- * Accuracies are fractions 0-1; predictions are not clipped. Immutable once
- * made; thread-safe after that.
+ * Two kinds: ridge regression (ridge.h) and an ensemble of small neural
+ * networks (mlp.h). Both are judged out of fold (5 folds, drawn by the seed);
+ * the better is fitted on everything. Accuracies are fractions 0-1; predictions
+ * are not clipped. Immutable once made; thread-safe after that.
  */
 #ifndef SN_PREDICTOR_H
 #define SN_PREDICTOR_H
 
+#include "engine/search/quality.h"
 #include "engine/space/space.h"
 
-enum { SN_PREDICTOR_FOLDS = 5, SN_PREDICTOR_MIN = 10 };
+enum { SN_PREDICTOR_MIN = 10 };
 
 struct sn_predictor; /* opaque */
 
-/* Fits on n >= SN_PREDICTOR_MIN measured architectures (SN_ERR_RANGE below).
- * ret_out_of_fold (room for n, may be NULL) gets for each the prediction of a
- * model that has not seen it. ret owned by the caller. Borrows `space` for
- * life (built-in spaces are static). */
-enum sn_err sn_predictor_fit(const struct sn_space *space,
-                             const struct sn_arch *arch, const double *accuracy,
-                             uint32_t n, uint64_t seed,
+struct sn_predictor_params {
+    const struct sn_space *space; /* borrowed for the predictor's life */
+    const struct sn_arch *arch;
+    const double *accuracy;
+    const uint32_t *band; /* inside which the order decides; NULL: one band */
+    uint32_t n;           /* >= SN_PREDICTOR_MIN, SN_ERR_RANGE below */
+    uint64_t seed;
+    enum sn_predictor_choice choice;
+};
+/* Fits on what was measured. For each of it: ret_out_of_fold, the prediction of
+ * a model that has not seen it, and ret_deviation, the SD of the error that
+ * this was to be expected with (both room for n, may be NULL). ret owned by the
+ * caller. 150 rows of 120 numbers take under a second. */
+enum sn_err sn_predictor_fit(const struct sn_predictor_params *params,
                              struct sn_predictor **ret, double *ret_out_of_fold,
+                             double *ret_deviation,
+                             struct sn_contest *ret_contest,
                              struct sn_error *err);
 void sn_predictor_free(struct sn_predictor *predictor); /* NULL is fine */
 
-/* About a tenth of a microsecond: sums the weights of the active choices. */
+/* About a tenth of a microsecond for ridge, which sums the weights of the
+ * active choices; some microseconds for the MLP. */
 double sn_predictor_score(const struct sn_predictor *predictor,
                           const struct sn_arch *arch);
-const char *sn_predictor_kind(const struct sn_predictor *predictor);
-double sn_predictor_lambda(const struct sn_predictor *predictor);
+enum sn_predictor_kind sn_predictor_kind(const struct sn_predictor *predictor);
 
-/* The model as numbers, for checkpoints: intercept, then a weight for every
- * place of the encoding: 1 + sn_arch_encoding_size(space). Predictions of the
+/* The model as numbers, for checkpoints. Of a ridge: the intercept, a weight
+ * for every place of the encoding, the penalty's strength. Predictions of the
  * copy are the same to the bit. */
 size_t sn_predictor_size(const struct sn_predictor *predictor);
+size_t sn_predictor_numbers(const struct sn_space *space,
+                            enum sn_predictor_kind kind);
 void sn_predictor_get(const struct sn_predictor *predictor, double *ret);
 enum sn_err sn_predictor_from(const struct sn_space *space,
-                              const double *weights, size_t n, double lambda,
+                              enum sn_predictor_kind kind,
+                              const double *numbers, size_t n,
                               struct sn_predictor **ret, struct sn_error *err);
 
 #endif

@@ -157,7 +157,7 @@ double sn_quality_top_k(const double *measured, const double *predicted,
     return k > 0 ? (double)hits / k : 0;
 }
 
-/* ---- all of it, with intervals ---- */
+/* ---- intervals ---- */
 
 static int by_number(const void *x, const void *y)
 {
@@ -180,41 +180,181 @@ static uint32_t replicates(uint32_t n)
     return wanted < MIN_REPLICATES ? MIN_REPLICATES : (uint32_t)wanted;
 }
 
-enum sn_err sn_quality_measure(const double *measured, const double *predicted,
-                               const uint32_t *band, uint32_t n, uint64_t seed,
+/* ---- all of it, with intervals ---- */
+
+enum { STATS = 6 }; /* the members of struct sn_quality, in their order */
+
+/* Columns of a resample, and room to rank them. */
+struct resample {
+    double *column[3];
+    uint32_t *band;
+    struct item *item;
+    double *ranks;
+};
+
+static void resample_close(struct resample *r)
+{
+    free(r->column[0]);
+    free(r->band);
+    free(r->item);
+    free(r->ranks);
+}
+
+static enum sn_err resample_init(struct resample *r, uint32_t n,
+                                 struct sn_error *err)
+{
+    size_t room = (size_t)n + 1;
+    *r = (struct resample){{malloc(3 * room * sizeof(double))},
+                           malloc(room * sizeof(uint32_t)),
+                           malloc(room * sizeof(struct item)),
+                           malloc(2 * room * sizeof(double))};
+    if (r->column[0] == NULL || r->band == NULL || r->item == NULL ||
+        r->ranks == NULL) {
+        resample_close(r);
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for a bootstrap");
+    }
+    r->column[1] = r->column[0] + room;
+    r->column[2] = r->column[1] + room;
+    return SN_OK;
+}
+
+static double coverage(const double *measured, const double *predicted,
+                       const double *deviation, uint32_t n)
+{
+    const double normal_90 = 1.6448536269514722; /* both sides */
+    uint32_t inside = 0;
+    for (uint32_t i = 0; i < n; i++)
+        inside += fabs(measured[i] - predicted[i]) <= normal_90 * deviation[i];
+    return n > 0 ? (double)inside / n : 0;
+}
+
+static void statistics(const struct resample *r, uint32_t n, double ret[STATS])
+{
+    const double *a = r->column[0], *b = r->column[1];
+    struct pairs all, within;
+    count_pairs(a, b, r->band, NULL, n, &all, &within);
+    rank(a, n, r->item, r->ranks);
+    rank(b, n, r->item, r->ranks + n);
+    ret[0] = tau_of(all);
+    ret[1] = tau_of(within);
+    ret[2] = pearson(r->ranks, r->ranks + n, n);
+    ret[3] = sn_quality_mae(a, b, n);
+    ret[4] = sn_quality_top_k(a, b, n, n < 10 ? 1 : n / 10);
+    ret[5] = coverage(a, b, r->column[2], n);
+}
+
+/* index NULL: the items as they are. */
+static void gather(const struct sn_quality_data *d, const uint32_t *index,
+                   struct resample *r)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        uint32_t u = index != NULL ? index[i] : i;
+        r->column[0][i] = d->measured[u];
+        r->column[1][i] = d->predicted[u];
+        r->column[2][i] = d->deviation != NULL ? d->deviation[u] : -1;
+        r->band[i] = d->band != NULL ? d->band[u] : 0;
+    }
+}
+
+static void bootstrap(const struct sn_quality_data *d, struct resample *r,
+                      uint32_t *index, uint32_t times, double *ret)
+{
+    struct sn_rng rng = sn_rng_make(d->seed, SN_STREAM_FIT, 1);
+    double stat[STATS];
+    for (uint32_t t = 0; t < times; t++) {
+        for (uint32_t i = 0; i < d->n; i++)
+            index[i] = sn_rng_below(&rng, d->n);
+        gather(d, index, r);
+        statistics(r, d->n, stat);
+        for (int k = 0; k < STATS; k++)
+            ret[(size_t)k * times + t] = stat[k];
+    }
+}
+
+enum sn_err sn_quality_measure(const struct sn_quality_data *data,
                                struct sn_quality *ret, struct sn_error *err)
 {
-    struct sn_quality q = {.n = n};
-    struct pairs all, within;
-    uint32_t times = replicates(n);
-    double *tau = malloc(2 * times * sizeof *tau);
-    uint32_t *index = malloc(((size_t)n + 1) * sizeof *index);
-    enum sn_err rc = SN_OK;
-    if (tau == NULL || index == NULL)
-        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for a bootstrap");
-    if (rc == SN_OK)
-        rc = sn_quality_spearman(measured, predicted, n, &q.spearman, err);
+    struct sn_quality q = {.n = data->n};
+    struct sn_stat *const out[STATS] = {&q.tau, &q.tau_within, &q.spearman,
+                                        &q.mae, &q.top_recall, &q.coverage};
+    struct resample r;
+    double stat[STATS];
+    uint32_t times = replicates(data->n);
+    enum sn_err rc = resample_init(&r, data->n, err);
     if (rc != SN_OK)
-        goto done;
-    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_FIT, 1);
-    for (uint32_t t = 0; t < times; t++) {
+        return rc;
+    double *value = malloc(STATS * times * sizeof *value);
+    uint32_t *index = malloc(((size_t)data->n + 1) * sizeof *index);
+    if (value == NULL || index == NULL) {
+        rc = sn_error_set(err, SN_ERR_NOMEM, "no memory for a bootstrap");
+    } else {
+        bootstrap(data, &r, index, times, value);
+        gather(data, NULL, &r);
+        statistics(&r, data->n, stat);
+        for (int k = 0; k < STATS; k++) {
+            out[k]->value = stat[k];
+            interval(value + (size_t)k * times, times, &out[k]->lo,
+                     &out[k]->hi);
+        }
+        *ret = q;
+    }
+    free(index);
+    free(value);
+    resample_close(&r);
+    return rc;
+}
+
+enum sn_err sn_quality_of_band(const struct sn_quality_data *data,
+                               uint32_t band, struct sn_quality *ret,
+                               struct sn_error *err)
+{
+    struct sn_quality_data one = *data;
+    struct resample r;
+    enum sn_err rc = resample_init(&r, data->n, err);
+    if (rc != SN_OK)
+        return rc;
+    one.n = 0;
+    for (uint32_t i = 0; i < data->n; i++) {
+        if ((data->band != NULL ? data->band[i] : 0) != band)
+            continue;
+        r.column[0][one.n] = data->measured[i];
+        r.column[1][one.n] = data->predicted[i];
+        r.column[2][one.n++] = data->deviation != NULL ? data->deviation[i] : 0;
+    }
+    one.measured = r.column[0];
+    one.predicted = r.column[1];
+    one.deviation = data->deviation != NULL ? r.column[2] : NULL;
+    one.band = NULL;
+    rc = sn_quality_measure(&one, ret, err);
+    resample_close(&r);
+    return rc;
+}
+
+enum sn_err sn_quality_compare(const double *measured, const double *a,
+                               const double *b, const uint32_t *band,
+                               uint32_t n, uint64_t seed, double *ret_gain,
+                               double *ret_error, struct sn_error *err)
+{
+    enum { TIMES = 200 };
+    double sum = 0, squares = 0;
+    struct pairs all, of_a, of_b;
+    uint32_t *index = malloc(((size_t)n + 1) * sizeof *index);
+    if (index == NULL)
+        return sn_error_set(err, SN_ERR_NOMEM, "no memory for a bootstrap");
+    struct sn_rng rng = sn_rng_make(seed, SN_STREAM_FIT, 2);
+    for (int t = 0; t < TIMES; t++) {
         for (uint32_t i = 0; i < n; i++)
             index[i] = sn_rng_below(&rng, n);
-        count_pairs(measured, predicted, band, index, n, &all, &within);
-        tau[t] = tau_of(all);
-        tau[times + t] = tau_of(within);
+        count_pairs(measured, a, band, index, n, &all, &of_a);
+        count_pairs(measured, b, band, index, n, &all, &of_b);
+        double gain = tau_of(of_a) - tau_of(of_b);
+        sum += gain;
+        squares += gain * gain;
     }
-    interval(tau, times, &q.tau_lo, &q.tau_hi);
-    interval(tau + times, times, &q.tau_within_lo, &q.tau_within_hi);
-    count_pairs(measured, predicted, band, NULL, n, &all, &within);
-    q.tau = tau_of(all);
-    q.tau_within = tau_of(within);
-    q.mae = sn_quality_mae(measured, predicted, n);
-    q.top_recall =
-        sn_quality_top_k(measured, predicted, n, n < 10 ? 1 : n / 10);
-    *ret = q;
-done:
     free(index);
-    free(tau);
-    return rc;
+    double mean = sum / TIMES;
+    *ret_gain = sn_quality_kendall_within(measured, a, band, n) -
+                sn_quality_kendall_within(measured, b, band, n);
+    *ret_error = sqrt(fmax(0, squares / TIMES - mean * mean));
+    return SN_OK;
 }

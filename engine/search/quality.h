@@ -27,18 +27,64 @@ double sn_quality_mae(const double *a, const double *b, uint32_t n);
 double sn_quality_top_k(const double *measured, const double *predicted,
                         uint32_t n, uint32_t k);
 
+/* A statistic and its 90% interval, by bootstrap over the items. */
+struct sn_stat {
+    double value, lo, hi;
+};
 struct sn_quality {
     uint32_t n;
-    double tau, tau_lo, tau_hi; /* 90% interval: bootstrap over items */
-    double tau_within, tau_within_lo, tau_within_hi; /* inside bands */
-    double spearman, mae;
-    double top_recall; /* of the best tenth (at least one) */
+    struct sn_stat tau;
+    struct sn_stat tau_within; /* inside bands */
+    struct sn_stat spearman;
+    struct sn_stat mae;
+    struct sn_stat top_recall; /* of the best tenth (at least one) */
+    struct sn_stat coverage;   /* share measured inside the predicted 90% */
 };
-/* band may be NULL: one band. The bootstrap draws by seed: 1,000 replicates,
- * fewer (at least 100) when there are more than 500 items. */
-enum sn_err sn_quality_measure(const double *measured, const double *predicted,
-                               const uint32_t *band, uint32_t n, uint64_t seed,
+struct sn_quality_data {
+    const double *measured, *predicted;
+    const double *deviation; /* the SD expected of each error; NULL: unknown,
+                                and coverage is 0 */
+    const uint32_t *band;    /* NULL: one band */
+    uint32_t n;
+    uint64_t seed; /* of the bootstrap: 1,000 replicates, fewer (at least 100)
+                      when there are more than 500 items */
+};
+enum sn_err sn_quality_measure(const struct sn_quality_data *data,
                                struct sn_quality *ret, struct sn_error *err);
+/* The same of one band's items alone. */
+enum sn_err sn_quality_of_band(const struct sn_quality_data *data,
+                               uint32_t band, struct sn_quality *ret,
+                               struct sn_error *err);
+/* By how much `a` orders better than `b` inside bands: the difference of
+ * Kendall's tau, and its standard error by bootstrap (200 replicates). */
+enum sn_err sn_quality_compare(const double *measured, const double *a,
+                               const double *b, const uint32_t *band,
+                               uint32_t n, uint64_t seed, double *ret_gain,
+                               double *ret_error, struct sn_error *err);
+
+/* ---- which predictor was the better ---- */
+
+enum sn_predictor_kind {
+    SN_PREDICTOR_RIDGE,
+    SN_PREDICTOR_MLP,
+    SN_PREDICTOR_KINDS
+};
+extern const char *const sn_predictor_names[SN_PREDICTOR_KINDS];
+enum sn_predictor_choice {
+    SN_PREDICT_AUTO, /* the better out of fold */
+    SN_PREDICT_ONE,  /* + a kind: that one */
+    SN_PREDICT_RIDGE = SN_PREDICT_ONE + SN_PREDICTOR_RIDGE,
+    SN_PREDICT_MLP = SN_PREDICT_ONE + SN_PREDICTOR_MLP
+};
+/* All out of fold. Ridge is used unless the MLP's tau inside bands is better by
+ * more than one standard error of the difference. */
+struct sn_contest {
+    bool entered[SN_PREDICTOR_KINDS];
+    double tau[SN_PREDICTOR_KINDS], tau_within[SN_PREDICTOR_KINDS];
+    double mae[SN_PREDICTOR_KINDS];
+    double gain, gain_error; /* of the MLP over ridge, when both entered */
+    enum sn_predictor_kind used;
+};
 
 /* One architecture measured on two halves of the images. */
 struct sn_halves {

@@ -108,9 +108,19 @@ static void test_answer_and_front(void **state)
 static void test_predictor_and_subspace(void **state)
 {
     struct sn_predictor_report p = {
-        .kind = "ridge", .tau = 0.5, .tau_lo = 0.4, .tau_hi = NAN};
+        .kind = SN_PREDICTOR_MLP,
+        .quality = {.tau = {0.5, 0.4, NAN}, .tau_within = {0.25, 0.125, 0.5}},
+        .contest = {.entered = {true, true}, .tau = {0.25, 0.5}},
+        .signal = {.within = {.spread = 0.125, .real = true}},
+        .n_bands = 1,
+        .bands = &(struct sn_quality_band){1.5, 2.5, {.n = 9}}};
     char *text = sn_json_predictor(&p);
     assert_non_null(strstr(text, "\"tau\":0.5,\"tau_ci\":null"));
+    assert_non_null(
+        strstr(text, "\"tau_within\":0.25,\"tau_within_ci\":[0.125,0.5]"));
+    assert_non_null(strstr(text, "{\"macs_lo\":1.5,\"macs_hi\":2.5,\"n\":9"));
+    assert_non_null(strstr(text, "{\"kind\":\"ridge\",\"tau\":0.25"));
+    assert_non_null(strstr(text, "\"within\":{\"spread\":0.125"));
     free(text);
     struct sn_band_report bands[2] = {{.kept = 3}, {.kept = 4}};
     struct sn_subspace_report s = {.size = 7, .n_bands = 2, .bands = bands};

@@ -27,7 +27,7 @@ BEGIN {
     own("storage/", "storage/ engine/err.h")
     own("engine/", base)
     own("engine/engine.h", "engine/space/ engine/data/data.h " \
-        "engine/model/supernet_info.h engine/err.h")
+        "engine/model/supernet_info.h engine/search/quality.h engine/err.h")
     own("engine/space/", "engine/space/ " base)
     own("engine/compute/", "engine/compute/ " base)
     own("engine/data/", "engine/data/ " base)

@@ -118,6 +118,12 @@ static void on_predictor(void *arg, const struct sn_predictor_report *r)
 {
     struct job *j = arg;
     assert_true(r->n >= 10 && r->verdict[0] != '\0');
+    assert_int_equal(r->quality.n, r->n);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->n_bands; i++)
+        n += r->bands[i].quality.n;
+    assert_int_equal(n, r->n);
+    assert_true(r->contest.entered[r->kind]);
     if (r->stage == SN_STAGE_EARLY) {
         snprintf(j->verdict, sizeof j->verdict, "%s", r->verdict);
         j->used = r->used;
@@ -197,6 +203,7 @@ static void small_spec(struct sn_spec *s, enum sn_strategy strategy,
     s->sparsenas.probe_images = 30;
     s->sparsenas.probe_calibration = 64;
     s->sparsenas.min_tau = -1;
+    s->sparsenas.predictor = SN_PREDICT_RIDGE; /* the quicker */
     s->search.evaluations = 12;
     s->search.calibration = 64;
     s->search.population = 8;
@@ -472,6 +479,7 @@ static void filters_are_controls(void **state)
         job_init(&j[k], SN_STRATEGY_SPARSENAS, 1);
         struct sn_spec *s = &j[k].spec;
         s->sparsenas.bands = 1; /* cost alone is signal enough */
+        s->sparsenas.predictor = SN_PREDICT_AUTO;
         s->sparsenas.probes = 60;
         s->sparsenas.probe_images = 56;
         s->search.images = 10;

@@ -134,14 +134,15 @@ static void evaluate(void *arg, const struct sn_arch *arch,
 
 static struct bench make_bench(const struct sn_space *space)
 {
-    double w[1 + 512];
-    size_t n = 1 + sn_arch_encoding_size(space);
+    double w[2 + 512];
+    size_t n = sn_predictor_numbers(space, SN_PREDICTOR_RIDGE);
     struct sn_rng rng = sn_rng_make(2, SN_STREAM_TEST, 0);
     struct bench b = {.target = {space, 1, 10}};
     for (size_t i = 0; i < n; i++)
         w[i] = 0.01 * sn_rng_normal(&rng) + 0.01;
-    assert_int_equal(sn_predictor_from(space, w, n, 1, &b.predictor, NULL),
-                     SN_OK);
+    assert_int_equal(
+        sn_predictor_from(space, SN_PREDICTOR_RIDGE, w, n, &b.predictor, NULL),
+        SN_OK);
     return b;
 }
 

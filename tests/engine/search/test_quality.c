@@ -67,6 +67,15 @@ static void test_top_k(void **state)
     assert_near(sn_quality_top_k(measured, predicted, 5, 9), 1, 0);
 }
 
+static enum sn_err measure(const double *a, const double *b,
+                           const uint32_t *band, uint32_t n, uint64_t seed,
+                           struct sn_quality *ret)
+{
+    struct sn_quality_data data = {
+        .measured = a, .predicted = b, .band = band, .n = n, .seed = seed};
+    return sn_quality_measure(&data, ret, NULL);
+}
+
 /* truth and a prediction that is `share` of it, the rest noise */
 static void make_pairs(uint64_t step, double share, double *a, double *b)
 {
@@ -89,11 +98,10 @@ static void test_interval_covers(void **state)
             double a[N], b[N];
             struct sn_quality q;
             make_pairs(t, shares[s], a, b);
-            assert_int_equal(sn_quality_measure(a, b, NULL, N / 2, t, &q, NULL),
-                             SN_OK);
-            assert_true(q.tau_lo < q.tau && q.tau < q.tau_hi);
-            assert_true(q.tau == q.tau_within);
-            covers += q.tau_lo <= wanted && wanted <= q.tau_hi;
+            assert_int_equal(measure(a, b, NULL, N / 2, t, &q), SN_OK);
+            assert_true(q.tau.lo < q.tau.value && q.tau.value < q.tau.hi);
+            assert_true(q.tau.value == q.tau_within.value);
+            covers += q.tau.lo <= wanted && wanted <= q.tau.hi;
         }
         assert_in_range(covers, 15, 20);
     }
@@ -107,15 +115,63 @@ static void test_measure_is_a_function_of_the_seed(void **state)
     make_pairs(3, 0.5, a, b);
     for (uint32_t i = 0; i < N; i++)
         band[i] = i % 4;
-    assert_int_equal(sn_quality_measure(a, b, band, N, 8, &p, NULL), SN_OK);
-    assert_int_equal(sn_quality_measure(a, b, band, N, 8, &q, NULL), SN_OK);
-    assert_int_equal(sn_quality_measure(a, b, band, N, 9, &r, NULL), SN_OK);
-    assert_true(p.tau_lo == q.tau_lo && p.tau_within_hi == q.tau_within_hi);
-    assert_true(p.tau == r.tau && p.tau_lo != r.tau_lo);
-    assert_near(p.spearman, spearman(a, b, N), 0);
-    assert_near(p.tau_within, sn_quality_kendall_within(a, b, band, N), 0);
-    assert_int_equal(sn_quality_measure(a, b, NULL, 0, 8, &p, NULL), SN_OK);
-    assert_true(p.tau == 0 && p.tau_lo == 0 && p.mae == 0);
+    assert_int_equal(measure(a, b, band, N, 8, &p), SN_OK);
+    assert_int_equal(measure(a, b, band, N, 8, &q), SN_OK);
+    assert_int_equal(measure(a, b, band, N, 9, &r), SN_OK);
+    assert_true(p.tau.lo == q.tau.lo && p.tau_within.hi == q.tau_within.hi);
+    assert_true(p.tau.value == r.tau.value && p.tau.lo != r.tau.lo);
+    assert_near(p.spearman.value, spearman(a, b, N), 0);
+    assert_near(p.tau_within.value, sn_quality_kendall_within(a, b, band, N),
+                0);
+    assert_int_equal(measure(a, b, NULL, 0, 8, &p), SN_OK);
+    assert_true(p.tau.value == 0 && p.tau.lo == 0 && p.mae.value == 0);
+}
+
+/* A band's figures are those of its items alone, and intervals of the right
+ * width hold nine of ten. */
+static void test_a_band_and_its_coverage(void **state)
+{
+    double a[N], b[N], sd[N], some_a[N], some_b[N];
+    uint32_t band[N], n = 0;
+    struct sn_quality one, same;
+    make_pairs(6, 0.8, a, b);
+    for (uint32_t i = 0; i < N; i++) {
+        band[i] = i % 3;
+        sd[i] = sqrt(2 * (1 - 0.8)); /* of a - b */
+        if (band[i] == 1) {
+            some_a[n] = a[i];
+            some_b[n++] = b[i];
+        }
+    }
+    struct sn_quality_data data = {
+        .measured = a, .predicted = b, .deviation = sd, .band = band, .n = N};
+    assert_int_equal(sn_quality_of_band(&data, 1, &one, NULL), SN_OK);
+    assert_int_equal(measure(some_a, some_b, NULL, n, 0, &same), SN_OK);
+    assert_int_equal(one.n, n);
+    assert_near(one.tau.value, same.tau.value, 0);
+    assert_near(one.tau.lo, same.tau.lo, 0);
+    assert_near(one.mae.hi, same.mae.hi, 0);
+    assert_near(one.top_recall.value, same.top_recall.value, 0);
+    assert_int_equal(sn_quality_measure(&data, &one, NULL), SN_OK);
+    assert_near(one.coverage.value, 0.9, 0.06);
+    assert_true(one.coverage.lo < 0.9 && one.coverage.hi > 0.85);
+    assert_int_equal(sn_quality_of_band(&data, 7, &one, NULL), SN_OK);
+    assert_int_equal(one.n, 0);
+}
+
+static void test_compare(void **state)
+{
+    double a[N], good[N], bad[N], gain, error;
+    make_pairs(5, 0.9, a, good);
+    make_pairs(5, 0.3, a, bad);
+    assert_int_equal(
+        sn_quality_compare(a, good, bad, NULL, N, 1, &gain, &error, NULL),
+        SN_OK);
+    assert_true(gain > 5 * error && error > 0.01);
+    assert_int_equal(
+        sn_quality_compare(a, good, good, NULL, N, 1, &gain, &error, NULL),
+        SN_OK);
+    assert_true(gain == 0 && error == 0);
 }
 
 /* ---- signal ---- */
@@ -211,6 +267,8 @@ int main(void)
         cmocka_unit_test(test_top_k),
         cmocka_unit_test(test_interval_covers),
         cmocka_unit_test(test_measure_is_a_function_of_the_seed),
+        cmocka_unit_test(test_a_band_and_its_coverage),
+        cmocka_unit_test(test_compare),
         cmocka_unit_test(test_signal_where_there_is_one),
         cmocka_unit_test(test_signal_between_bands_alone),
         cmocka_unit_test(test_signal_of_nothing),

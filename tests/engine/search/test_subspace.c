@@ -35,14 +35,15 @@ static struct sn_space small_space(void)
 /* A predictor with random weights. Owned by the caller. */
 static struct sn_predictor *any_predictor(const struct sn_space *space)
 {
-    double w[1 + 512];
-    size_t n = 1 + sn_arch_encoding_size(space);
+    double w[2 + 512];
+    size_t n = sn_predictor_numbers(space, SN_PREDICTOR_RIDGE);
     struct sn_rng rng = sn_rng_make(1, SN_STREAM_TEST, 0);
     struct sn_predictor *p = NULL;
-    assert_in_range(n, 1, 513);
+    assert_in_range(n, 1, 514);
     for (size_t i = 0; i < n; i++)
         w[i] = 0.01 * sn_rng_normal(&rng);
-    assert_int_equal(sn_predictor_from(space, w, n, 1, &p, NULL), SN_OK);
+    assert_int_equal(
+        sn_predictor_from(space, SN_PREDICTOR_RIDGE, w, n, &p, NULL), SN_OK);
     return p;
 }
 
