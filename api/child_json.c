@@ -13,7 +13,7 @@
 
 /* finetune's share of a rate that was given for training from scratch, as in
  * the strategies' own. */
-static const double finetune_rate = 0.1;
+static const double finetune_rate = 0.3;
 
 static json_t *member(const json_t *object, const char *name)
 {

@@ -14,7 +14,7 @@ struct sn_reader;
 
 /* The body of POST /jobs that makes such a job: the parent's data set, space,
  * labels and settings of training, but for those that the child's strategy has
- * its own of, unless they were given (then finetune takes a tenth of the rate).
+ * its own of, unless they were given (then finetune takes 0.3 of the rate).
  * It holds out the parent's images, whatever its seed. `wishes` is an object of
  * any of epochs, learning_rate, seed, name and priority, put in as they are.
  * NULL: out of memory. */

@@ -363,9 +363,10 @@ static const struct own fairnas_own[] = {{"/train/learning_rate", 0.045, true},
                                          {"/train/weight_decay", 4e-5, false},
                                          {0}};
 
-/* A tenth of what it takes from scratch: the weights are there, and are to stay
- * what they are. */
-static const struct own finetune_own[] = {{"/train/learning_rate", 0.01, false},
+/* Under what it takes from scratch: the weights are there. A tenth moves a
+ * supernet of some epochs too little, all of it loses more than half an epoch
+ * regains (docs/strategies.md). */
+static const struct own finetune_own[] = {{"/train/learning_rate", 0.03, false},
                                           {0}};
 
 #define ROWS(table) table, (int)(sizeof table / sizeof table[0])

@@ -148,8 +148,8 @@ static void test_finetune(void **state)
     assert_true(number(s, "epochs") == 2 && number(s, "priority") == 2);
     assert_true(number(s, "train.batch_size") == 64);
     assert_true(json_is_false(at(s, "train.flip")));
-    /* given to the parent: a tenth; left alone: the child's own */
-    assert_true(fabs(number(s, "train.learning_rate") - 0.02) < 1e-12);
+    /* given to the parent: three tenths; left alone: the child's own */
+    assert_true(fabs(number(s, "train.learning_rate") - 0.06) < 1e-12);
     assert_true(number(s, "train.weight_decay") == 3e-5);
     /* the parent's hold-out, and the part of it that no choice was made by */
     assert_true(number(s, "seed") == 5 && number(s, "train.split_seed") == 5);
