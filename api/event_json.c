@@ -227,6 +227,31 @@ char *sn_json_predictor(const struct sn_predictor_report *report)
     return dump_and_release(o);
 }
 
+static json_t *taus_object(double tau, double within)
+{
+    json_t *o = json_object();
+    sn_json_put(o, "tau", sn_json_number(tau));
+    sn_json_put(o, "tau_within", sn_json_number(within));
+    return o;
+}
+
+char *sn_json_outcome(const struct sn_outcome_report *r)
+{
+    json_t *o = json_object();
+    sn_json_put(o, "step", integer(r->step));
+    sn_json_put(o, "n", json_integer(r->n));
+    sn_json_put(o, "measured",
+                taus_object(r->measured_tau, r->measured_tau_within));
+    sn_json_put(o, "predicted",
+                taus_object(r->predicted_tau, r->predicted_tau_within));
+    sn_json_put(o, "top", json_integer(r->top));
+    sn_json_put(o, "kept", r->filtered ? json_integer(r->kept) : json_null());
+    sn_json_put(o, "top_kept",
+                r->filtered ? json_integer(r->top_kept) : json_null());
+    sn_json_put(o, "verdict", sn_json_string(r->verdict));
+    return dump_and_release(o);
+}
+
 char *sn_json_subspace(const struct sn_subspace_report *report)
 {
     json_t *o = json_object(), *bands = json_array();

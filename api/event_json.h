@@ -50,6 +50,7 @@ char *sn_json_evaluation(const struct sn_evaluation *evaluation);
  * sn_predictor.quality. */
 char *sn_json_predictor(const struct sn_predictor_report *report);
 /* Without its members (sn_storage_put_subspace's); also sn_subspace.rule. */
+char *sn_json_outcome(const struct sn_outcome_report *report);
 char *sn_json_subspace(const struct sn_subspace_report *report);
 /* {"cost", "device", "as_of_step", "items": [evaluations]} */
 char *sn_json_front(const struct sn_front_report *front);

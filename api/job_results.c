@@ -251,14 +251,23 @@ static bool add_predictor(void *arg, const struct sn_predictor *row)
     return true;
 }
 
+static bool put_outcome(void *arg, const struct sn_outcome *row)
+{
+    struct sn_read *read = arg;
+    sn_json_put(read->body, "outcome", sn_json_stored(row->body));
+    return true;
+}
+
 static void build_predictors(struct sn_read *read, struct sn_reader *reader)
 {
     struct predictors_read *r = (struct predictors_read *)read;
     struct sn_error err = {0};
     r->reader = reader;
     r->items = json_array();
+    sn_json_put(read->body, "outcome", json_null());
     if (sn_reader_predictors(reader, read->job, add_predictor, r, &err) !=
-        SN_OK)
+            SN_OK ||
+        sn_reader_outcome(reader, read->job, put_outcome, read, &err) != SN_OK)
         sn_read_failed(read, &err);
     put_page(read->body, r->items, 0, 0);
 }

@@ -11,9 +11,9 @@
 enum { BATCH_ROWS = 512, BATCH_BYTES = 256 * 1024, TYPES_MAX = 16 };
 
 static const char *const known_types[] = {
-    "job",       "phase",    "progress", "series", "evaluation",
-    "predictor", "subspace", "front",    "answer", "checkpoint",
-    "log",       "child",    NULL};
+    "job",        "phase",    "progress", "series", "evaluation",
+    "predictor",  "subspace", "outcome",  "front",  "answer",
+    "checkpoint", "log",      "child",    NULL};
 
 const struct sn_parameter sn_events_parameters[] = {
     {"job", SN_PARAMETER_TEXT, 0, SN_ID_MAX - 1, NULL},

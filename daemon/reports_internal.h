@@ -79,6 +79,7 @@ void sn_rows_series(void *arg, const char *name, uint64_t step, double epoch,
 void sn_rows_evaluation(void *arg, const struct sn_evaluation *e);
 void sn_rows_predictor(void *arg, const struct sn_predictor_report *p);
 void sn_rows_subspace(void *arg, const struct sn_subspace_report *s);
+void sn_rows_outcome(void *arg, const struct sn_outcome_report *o);
 void sn_rows_front(void *arg, const struct sn_front_report *f);
 void sn_rows_latencies(void *arg, const char *device, const char *fingerprint,
                        const struct sn_latency_row *rows, uint32_t n);

@@ -235,6 +235,25 @@ void sn_rows_subspace(void *arg, const struct sn_subspace_report *s)
     free(rule);
 }
 
+void sn_rows_outcome(void *arg, const struct sn_outcome_report *o)
+{
+    struct sn_reports *r = arg;
+    struct sn_error err;
+    enum sn_err code;
+    struct sn_post post;
+    char *body = sn_json_outcome(o);
+    struct sn_outcome row = {
+        .job = r->config->id, .step = (int64_t)o->step, .body = body};
+    if (sn_post_init(&post, r, "outcome", body == NULL ? NULL : strdup(body))) {
+        do
+            code = sn_storage_put_outcome(r->config->storage, &row, &post.write,
+                                          &err);
+        while (sn_post_again(r, code));
+        sn_post_settle(r, &post, code, &err);
+    }
+    free(body);
+}
+
 void sn_rows_front(void *arg, const struct sn_front_report *f)
 {
     struct sn_reports *r = arg;

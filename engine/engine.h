@@ -120,6 +120,7 @@ struct sn_spec {
         double keep_fraction;  /* of each band of what was scored; 0: by size */
         int32_t bands;
         struct sn_arch_list veto; /* never kept, never answered */
+        int32_t recheck;          /* probes measured again at the end */
         double min_tau;
         int32_t max_retries; /* longer warm-ups before training unfiltered */
         int32_t rounds;
@@ -304,6 +305,21 @@ struct sn_predictor_report {
     } * points;
 };
 
+/* Whether early held: probes measured again at the end. Kendall's tau with
+ * their final accuracies, overall and inside cost bands, of what was measured
+ * early and of what was predicted then, out of fold. */
+struct sn_outcome_report {
+    uint64_t step;
+    uint32_t n;
+    double measured_tau, measured_tau_within;
+    double predicted_tau, predicted_tau_within;
+    bool filtered;     /* by the predictor: then these say something */
+    uint32_t kept;     /* of n, those over their band's threshold */
+    uint32_t top;      /* a fifth: the best at the end against their bands */
+    uint32_t top_kept; /* of these */
+    char verdict[320]; /* in words */
+};
+
 struct sn_subspace_report {
     uint64_t step;
     enum sn_keep filter;
@@ -357,6 +373,7 @@ struct sn_callbacks {
     void (*evaluation)(void *arg, const struct sn_evaluation *evaluation);
     void (*predictor)(void *arg, const struct sn_predictor_report *report);
     void (*subspace)(void *arg, const struct sn_subspace_report *report);
+    void (*outcome)(void *arg, const struct sn_outcome_report *report);
     void (*front)(void *arg, const struct sn_front_report *front);
     void (*latencies)(void *arg, const char *device, const char *fingerprint,
                       const struct sn_latency_row *rows, uint32_t n);

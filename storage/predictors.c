@@ -1,4 +1,4 @@
-/* Fitted predictors and their out-of-fold pairs. */
+/* Fitted predictors, their out-of-fold pairs, and how they held. */
 #include "storage/internal.h"
 
 struct predictor_body {
@@ -123,6 +123,58 @@ enum sn_err sn_reader_scores(struct sn_reader *r, int64_t predictor,
         row.predicted = sn_column_real(&q);
         row.measured = sn_column_real(&q);
         row.cost = sn_column_real(&q);
+        if (!fn(arg, &row))
+            break;
+    }
+    return sn_query_end(&q, err);
+}
+
+/* ---- how they held ---- */
+
+static enum sn_err apply_outcome(struct sn_db *db, struct sn_item *item)
+{
+    const struct sn_outcome *o = item->body;
+    struct sn_error *err = &item->result.error;
+    int64_t job = 0;
+    enum sn_err code = sn_job_seq(db, o->job, &job, err);
+    if (code != SN_OK)
+        return code;
+    struct sn_query q = sn_query_start(db, SN_SQL_OUTCOME_PUT);
+    sn_bind_int(&q, job);
+    sn_bind_int(&q, o->step);
+    sn_bind_text(&q, o->body);
+    sn_bind_int(&q, sn_time_or_now(o->time_ms));
+    return sn_query_run(&q, err);
+}
+
+enum sn_err sn_storage_put_outcome(struct sn_storage *st,
+                                   const struct sn_outcome *outcome,
+                                   const struct sn_write *w,
+                                   struct sn_error *err)
+{
+    struct sn_item *item = sn_item_new(sizeof(struct sn_outcome), w);
+    if (item != NULL) {
+        struct sn_outcome *o = item->body;
+        item->apply = apply_outcome;
+        *o = *outcome;
+        o->job = sn_item_text(item, outcome->job);
+        o->body = sn_item_text(item, outcome->body);
+    }
+    return sn_writer_submit(st, item, err);
+}
+
+enum sn_err sn_reader_outcome(struct sn_reader *r, const char *job,
+                              sn_outcome_row_fn fn, void *arg,
+                              struct sn_error *err)
+{
+    struct sn_query q = sn_query_start(&r->db, SN_SQL_OUTCOME);
+    sn_bind_text(&q, job);
+    while (sn_query_row(&q)) {
+        struct sn_outcome row;
+        row.job = sn_column_text(&q);
+        row.step = sn_column_int(&q);
+        row.body = sn_column_text(&q);
+        row.time_ms = sn_column_int(&q);
         if (!fn(arg, &row))
             break;
     }

@@ -23,6 +23,7 @@ typedef bool (*sn_evaluation_row_fn)(void *arg,
                                      const struct sn_evaluation_record *row);
 typedef bool (*sn_predictor_row_fn)(void *arg, const struct sn_predictor *row);
 typedef bool (*sn_score_row_fn)(void *arg, const struct sn_score *row);
+typedef bool (*sn_outcome_row_fn)(void *arg, const struct sn_outcome *row);
 typedef bool (*sn_subspace_row_fn)(void *arg, const struct sn_subspace *row);
 typedef bool (*sn_member_row_fn)(void *arg, const struct sn_member *row);
 typedef bool (*sn_front_row_fn)(void *arg, const struct sn_front *row);
@@ -136,6 +137,10 @@ enum sn_err sn_reader_fronts(struct sn_reader *r, const char *job,
 enum sn_err sn_reader_predictors(struct sn_reader *r, const char *job,
                                  sn_predictor_row_fn fn, void *arg,
                                  struct sn_error *err);
+/* None or one. */
+enum sn_err sn_reader_outcome(struct sn_reader *r, const char *job,
+                              sn_outcome_row_fn fn, void *arg,
+                              struct sn_error *err);
 enum sn_err sn_reader_scores(struct sn_reader *r, int64_t predictor,
                              int64_t limit, sn_score_row_fn fn, void *arg,
                              struct sn_error *err);

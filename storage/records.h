@@ -142,6 +142,14 @@ struct sn_predictor {
     int64_t time_ms;
 };
 
+/* How early held at the end of a job: one a job, written again it replaces. */
+struct sn_outcome {
+    const char *job;
+    int64_t step;
+    const char *body; /* JSON */
+    int64_t time_ms;
+};
+
 /* An out-of-fold pair. */
 struct sn_score {
     const char *arch;

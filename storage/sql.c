@@ -188,6 +188,14 @@ static const char *const texts[SN_SQL_COUNT] = {
                       "FROM predictor_scores WHERE predictor = ?1 "
                       "ORDER BY position LIMIT ?2",
 
+    [SN_SQL_OUTCOME_PUT] =
+        "INSERT INTO outcomes (job, step, body, time_ms) "
+        "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (job) DO UPDATE SET "
+        "step = excluded.step, body = excluded.body, "
+        "time_ms = excluded.time_ms",
+    [SN_SQL_OUTCOME] = "SELECT j.id, o.step, o.body, o.time_ms FROM outcomes o "
+                       "JOIN jobs j ON j.seq = o.job WHERE j.id = ?1",
+
     [SN_SQL_SUBSPACE_DELETE] =
         "DELETE FROM subspaces WHERE job = ?1 AND round = ?2",
     [SN_SQL_SUBSPACE_PUT] =

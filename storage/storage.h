@@ -123,6 +123,10 @@ enum sn_err sn_storage_put_predictor(struct sn_storage *st,
                                      const struct sn_score *scores, size_t n,
                                      const struct sn_write *w,
                                      struct sn_error *err);
+enum sn_err sn_storage_put_outcome(struct sn_storage *st,
+                                   const struct sn_outcome *outcome,
+                                   const struct sn_write *w,
+                                   struct sn_error *err);
 enum sn_err sn_storage_put_subspace(struct sn_storage *st,
                                     const struct sn_subspace *subspace,
                                     const struct sn_member *members, size_t n,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/run/filter.h"
 #include "engine/run/memory.h"
 #include "engine/run/single.h"
 #include "engine/run/strategy.h"
@@ -124,7 +125,7 @@ void sn_budget_phase_macs(const struct sn_spec *spec,
                                    spec->sparsenas.probe_images);
             break;
         case SN_PHASE_EVALUATE:
-            work = spec->search.evaluations *
+            work = (spec->search.evaluations + spec->sparsenas.recheck) *
                    evaluation_macs(macs, spec->search.calibration, images);
             break;
         case SN_PHASE_SEARCH:
@@ -178,6 +179,25 @@ void sn_budget_resolve_counts(struct sn_spec *spec,
             clamp_count(tenth / evaluation_macs(&macs, spec->search.calibration,
                                                 spec->search.images),
                         20, 100);
+}
+
+int32_t sn_budget_probes(const struct sn_spec *spec,
+                         const struct sn_space *space,
+                         const struct sn_dataset_info *data, uint32_t retries)
+{
+    struct sn_space_macs macs;
+    double phase[SN_PHASE_KINDS];
+    int32_t n = spec->sparsenas.probes;
+    if (retries == 0)
+        return n;
+    sn_budget_space_macs(space, data->channels, data->classes, &macs);
+    sn_budget_phase_macs(spec, &macs, phase);
+    double room = 0.1 * (phase[SN_PHASE_WARMUP] + phase[SN_PHASE_TRAIN]) /
+                  evaluation_macs(&macs, spec->sparsenas.probe_calibration,
+                                  spec->sparsenas.probe_images);
+    double most = fmin(room, sn_filter_open_count(spec, space));
+    double want = n * pow(1.5, retries);
+    return want <= most ? (int32_t)want : most > n ? (int32_t)most : n;
 }
 
 /* Multiply-accumulates a second of a worker, over a whole job: as the demo has

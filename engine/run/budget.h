@@ -53,4 +53,11 @@ void sn_budget_resolve_counts(struct sn_spec *spec,
                               const struct sn_space *space,
                               const struct sn_dataset_info *data);
 
+/* How many are probed after so many filters that were not trusted: half as many
+ * again each time, as far as they fit in the same 10% and the space has them.
+ */
+int32_t sn_budget_probes(const struct sn_spec *spec,
+                         const struct sn_space *space,
+                         const struct sn_dataset_info *data, uint32_t retries);
+
 #endif

@@ -18,59 +18,12 @@
 #include <xxhash.h>
 
 #include "engine/model/safetensors.h"
+#include "engine/run/ids.h"
 #include "engine/run/job.h"
 
 #define FORMAT "sparsenas.checkpoint.1"
 
-enum { MAX_STATE = 16, MAX_NOTES = 24, BAND_NUMBERS = 5 };
-
-/* ---- lists of architectures as lines of text ---- */
-
-static char *join_ids(const struct sn_space *space, const void *list,
-                      size_t stride, uint32_t n)
-{
-    char *text = malloc((size_t)n * SN_ARCH_ID_MAX + 1);
-    char *at = text;
-    if (text == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct sn_arch *arch =
-            (const void *)((const char *)list + i * stride);
-        sn_arch_encode(space, arch, at);
-        at += strlen(at);
-        *at++ = '\n';
-    }
-    *at = '\0';
-    return text;
-}
-
-static enum sn_err split_ids(const struct sn_safetensors *file,
-                             const char *name, const struct sn_space *space,
-                             void *list, size_t stride, uint32_t n,
-                             struct sn_error *err)
-{
-    const struct sn_st_tensor *t = sn_safetensors_find(file, name);
-    if (n == 0)
-        return SN_OK;
-    if (t == NULL || t->dtype != SN_ST_U8)
-        return sn_error_set(err, SN_ERR_CORRUPT, "%s is missing", name);
-    const char *at = t->data, *end = at + sn_st_count(t);
-    for (uint32_t i = 0; i < n; i++) {
-        char id[SN_ARCH_ID_MAX];
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (stop == NULL || stop - at >= SN_ARCH_ID_MAX)
-            return sn_error_set(err, SN_ERR_CORRUPT, "%s is cut off", name);
-        memcpy(id, at, (size_t)(stop - at));
-        id[stop - at] = '\0';
-        enum sn_err rc =
-            sn_arch_decode(space, id, (void *)((char *)list + i * stride), err);
-        if (rc != SN_OK)
-            return sn_error_set(err, SN_ERR_CORRUPT,
-                                "%s holds a foreign architecture", name);
-        at = stop + 1;
-    }
-    return SN_OK;
-}
+enum { MAX_STATE = 24, MAX_NOTES = 24, BAND_NUMBERS = 5 };
 
 /* ---- writing ---- */
 
@@ -113,7 +66,7 @@ static void put_ids(struct draft *d, const char *name,
                     const struct sn_space *space, const void *list,
                     size_t stride, uint32_t n)
 {
-    char *text = own(d, join_ids(space, list, stride, n));
+    char *text = own(d, sn_ids_join(space, list, stride, n));
     if (text != NULL)
         put(d, name, SN_ST_U8, strlen(text), text);
 }
@@ -214,6 +167,7 @@ static void put_notes(struct draft *d, const struct sn_job *job)
     note(d, "retries", "%s", retries);
     note(d, "probes", "%u", s->n_probes);
     note(d, "final", "%u", s->n_final);
+    note(d, "recheck", "%u", s->n_recheck);
     note(d, "filter_trusted", "%d", s->filter_trusted);
 }
 
@@ -237,6 +191,10 @@ static enum sn_err assemble(struct sn_job *job, struct draft *d,
     put(d, "state.cost", SN_ST_F64, SN_PHASE_KINDS * 4, job->state.cost);
     put_measured(d, "state.probe.ids", "state.probe.counts", job,
                  job->state.probe, job->state.n_probes);
+    put(d, "state.probe.predicted", SN_ST_F64, job->state.n_probes,
+        job->state.n_probes > 0 ? job->state.predicted : NULL);
+    put_measured(d, "state.recheck.ids", "state.recheck.counts", job,
+                 job->state.recheck, job->state.n_recheck);
     put_measured(d, "state.final.ids", "state.final.counts", job,
                  job->state.final, job->state.n_final);
     put_predictor(d, job);
@@ -336,7 +294,8 @@ static enum sn_err get_measured(const struct sn_safetensors *file,
     const void *data;
     if (n == 0)
         return SN_OK;
-    enum sn_err rc = split_ids(file, ids, space, list, sizeof list[0], n, err);
+    enum sn_err rc =
+        sn_ids_split(file, ids, space, list, sizeof list[0], n, err);
     if (rc == SN_OK)
         rc = sn_safetensors_get(file, counts, SN_ST_U32, (size_t)n * 4, &data,
                                 err);
@@ -410,8 +369,8 @@ static enum sn_err get_subspace(const struct sn_safetensors *file,
         band[i] = (struct sn_subspace_band){at[0], at[1], at[2],
                                             (uint32_t)at[3], (uint32_t)at[4]};
     }
-    rc = split_ids(file, "state.subspace.ids", job->space, members,
-                   sizeof members[0], (uint32_t)n, err);
+    rc = sn_ids_split(file, "state.subspace.ids", job->space, members,
+                      sizeof members[0], (uint32_t)n, err);
     if (rc == SN_OK)
         rc = sn_subspace_from(job->space, members, scores, (uint32_t)n,
                               (uint32_t)scored, band, (uint32_t)bands,
@@ -440,23 +399,35 @@ static enum sn_err get_retries(const struct sn_safetensors *file,
     return SN_OK;
 }
 
+static uint64_t most_probes(const struct sn_job *job)
+{
+    return (uint64_t)sn_budget_probes(
+        job->spec, job->space, &job->info,
+        (uint32_t)job->spec->sparsenas.max_retries);
+}
+
 static enum sn_err get_numbers(const struct sn_safetensors *file,
                                struct sn_job *job, struct sn_error *err)
 {
     struct sn_job_state *s = &job->state;
-    uint64_t phase, probes, finals, trusted;
+    uint64_t phase, probes, finals, trusted, rechecked = 0;
     enum sn_err rc;
     if ((rc = get_number(file, "phase", (uint64_t)job->phases.n - 1, &phase,
                          err)) ||
         (rc = get_number(file, "in_phase", job->phases.phase[phase].steps,
                          &s->in_phase, err)) ||
         (rc = get_number(file, "step", UINT64_MAX, &s->step, err)) ||
-        (rc = get_number(file, "probes", (uint64_t)job->spec->sparsenas.probes,
-                         &probes, err)) ||
+        (rc = get_number(file, "probes", most_probes(job), &probes, err)) ||
         (rc = get_number(file, "final", (uint64_t)job->spec->search.evaluations,
                          &finals, err)) ||
         (rc = get_number(file, "filter_trusted", 1, &trusted, err)))
         return rc;
+    if (sn_safetensors_note(file, "recheck") != NULL &&
+        (rc =
+             get_number(file, "recheck", (uint64_t)job->spec->sparsenas.recheck,
+                        &rechecked, err)) != SN_OK)
+        return rc;
+    s->n_recheck = (uint32_t)rechecked;
     s->phase = (uint32_t)phase;
     s->n_probes = (uint32_t)probes;
     s->n_final = (uint32_t)finals;
@@ -480,6 +451,25 @@ static enum sn_err get_training(const struct sn_safetensors *file,
     return rc != SN_OK ? rc : sn_trainer_keep_teacher(job->trainer, data, err);
 }
 
+/* A checkpoint that did not keep them forgot probes when they were fitted. */
+static enum sn_err get_predicted(const struct sn_safetensors *file,
+                                 struct sn_job *job, struct sn_error *err)
+{
+    struct sn_job_state *s = &job->state;
+    enum sn_phase_kind kind = job->phases.phase[s->phase].kind;
+    const void *data;
+    if (sn_safetensors_find(file, "state.probe.predicted") == NULL) {
+        if (kind != SN_PHASE_PROBE && kind != SN_PHASE_FIT)
+            s->n_probes = 0;
+        return SN_OK;
+    }
+    enum sn_err rc = sn_safetensors_get(file, "state.probe.predicted",
+                                        SN_ST_F64, s->n_probes, &data, err);
+    if (rc == SN_OK)
+        memcpy(s->predicted, data, s->n_probes * sizeof s->predicted[0]);
+    return rc;
+}
+
 static enum sn_err get_arrays(const struct sn_safetensors *file,
                               struct sn_job *job, struct sn_error *err)
 {
@@ -497,9 +487,11 @@ static enum sn_err get_arrays(const struct sn_safetensors *file,
     if ((rc = get_measured(file, "state.probe.ids", "state.probe.counts",
                            job->space, s->probe, s->n_probes, err)) ||
         (rc = get_measured(file, "state.final.ids", "state.final.counts",
-                           job->space, s->final, s->n_final, err)))
+                           job->space, s->final, s->n_final, err)) ||
+        (rc = get_measured(file, "state.recheck.ids", "state.recheck.counts",
+                           job->space, s->recheck, s->n_recheck, err)))
         return rc;
-    return SN_OK;
+    return get_predicted(file, job, err);
 }
 
 static enum sn_err open_checkpoint(const char *path, const char *space,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/run/budget.h"
+#include "engine/search/predictor.h"
 
 /* A sub-space by default is small beside what the filter scores. */
 static const double most_subspace = SN_FILTER_DRAWS / 10.0;
@@ -84,15 +85,35 @@ static enum sn_err check_vetoed(const struct sn_spec *s,
                : sn_error_at(err, SN_ERR_INVALID, pointer, "%s", wrong);
 }
 
+/* The last round probes inside what the one before it kept. */
+static enum sn_err check_rounds(const struct sn_spec *s,
+                                const struct sn_space *space,
+                                struct sn_error *err)
+{
+    int before = s->sparsenas.rounds - 1;
+    if (before < 1 || s->sparsenas.filter == SN_KEEP_NONE)
+        return SN_OK;
+    double left = ldexp(s->sparsenas.subspace_size, 1 - before);
+    if (s->sparsenas.keep_fraction > 0)
+        left = fmin(sn_filter_open_count(s, space), SN_FILTER_DRAWS) *
+               pow(s->sparsenas.keep_fraction, before);
+    if (left >= SN_PREDICTOR_MIN)
+        return SN_OK;
+    return sn_error_at(err, SN_ERR_RANGE, "/sparsenas/rounds",
+                       "%d rounds leave %.0f architectures to probe in the "
+                       "last: at least %d are needed",
+                       s->sparsenas.rounds, left, (int)SN_PREDICTOR_MIN);
+}
+
 enum sn_err sn_filter_resolve(struct sn_spec *s, const struct sn_space *space,
                               struct sn_error *err)
 {
     enum sn_err rc = check_filter(s, err);
     for (int32_t i = 0; i < s->sparsenas.veto.n && rc == SN_OK; i++)
         rc = check_vetoed(s, space, i, err);
-    if (rc != SN_OK || s->sparsenas.keep_fraction > 0)
-        return rc;
-    return resolve_size(s, space, err);
+    if (rc == SN_OK && s->sparsenas.keep_fraction == 0)
+        rc = resolve_size(s, space, err);
+    return rc != SN_OK ? rc : check_rounds(s, space, err);
 }
 
 uint32_t sn_filter_vetoed(const struct sn_spec *spec,

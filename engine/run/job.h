@@ -37,8 +37,11 @@ struct sn_job_state {
     uint32_t n_retries, retry_at[16]; /* filters that were not trusted */
     struct sn_measured *probe;        /* of the present probing */
     uint32_t n_probes;
+    double *predicted; /* of each probe, out of fold; filled by the fit */
     struct sn_measured *final;
     uint32_t n_final;
+    struct sn_measured *recheck; /* probes, measured again at the end */
+    uint32_t n_recheck;
     struct sn_predictor *predictor; /* the early one, NULL before the first */
     struct sn_subspace *subspace;   /* NULL: the whole space */
     bool filter_trusted;            /* what the last fit said */
@@ -75,6 +78,7 @@ struct sn_job {
     double last_progress, last_checkpoint;
     double phase_wall, phase_cpu; /* when its cost was last taken */
     double phase_done;            /* share of a phase that does not train */
+    double list_from, list_share; /* the part of it that a list makes up */
     double rate_images, rate_time, images_per_s;
     struct {
         double loss, accuracy, waited_s;
@@ -154,15 +158,23 @@ enum sn_err sn_job_measure(struct sn_job *job,
                            const struct sn_evaluate_settings *settings,
                            enum sn_stage_kind stage, struct sn_measured *list,
                            uint32_t n, uint32_t *n_done, struct sn_error *err);
+/* Measures some of the last probes again and reports how early held. */
+enum sn_err sn_job_recheck(struct sn_job *job,
+                           const struct sn_evaluate_settings *settings,
+                           struct sn_error *err);
+/* How many the present probing takes. */
+uint32_t sn_job_probes(const struct sn_job *job);
 /* A fitted predictor, and what was found with it. */
 struct sn_fit {
     struct sn_predictor *predictor; /* owned by the caller */
     struct sn_signal signal;
     bool trusted; /* a filter may stand on it */
 };
-/* Fits a predictor on measured architectures and reports its quality. */
+/* Fits a predictor on measured architectures and reports its quality.
+ * ret_predicted [n], or NULL: the predictions out of fold. */
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                        const struct sn_measured *list, uint32_t n,
-                       struct sn_fit *ret, struct sn_error *err);
+                       struct sn_fit *ret, double *ret_predicted,
+                       struct sn_error *err);
 
 #endif

@@ -184,8 +184,13 @@ enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)
         .first = (uint32_t)job->spec->sparsenas.probe_images,
         .count = (uint32_t)job->spec->search.images,
     };
+    job->list_share = n / (double)(n + (uint32_t)job->spec->sparsenas.recheck);
     rc = sn_job_measure(job, &settings, SN_STAGE_FINAL, s->final, n,
                         &s->n_final, err);
+    job->list_from = job->list_share;
+    job->list_share = 1 - job->list_from;
+    if (rc == SN_OK)
+        rc = sn_job_recheck(job, &settings, err);
 out:
     free(list);
     return rc;

@@ -187,7 +187,8 @@ static enum sn_err fit(const struct sn_job *job, const struct fit_room *room,
 
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                        const struct sn_measured *list, uint32_t n,
-                       struct sn_fit *ret, struct sn_error *err)
+                       struct sn_fit *ret, double *ret_predicted,
+                       struct sn_error *err)
 {
     const struct sn_callbacks *cb = job->run->callbacks;
     struct fit_room room = {0};
@@ -220,6 +221,8 @@ enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,
                report.verdict);
     sn_job_log(job, SN_LOG_INFO, "%s predictor is %s", sn_stage_names[stage],
                report.why);
+    if (ret_predicted != NULL)
+        memcpy(ret_predicted, room.predicted, n * sizeof room.predicted[0]);
     *ret = (struct sn_fit){predictor, report.signal, trusted};
 out:
     fit_room_close(&room);
@@ -230,8 +233,8 @@ enum sn_err sn_phase_fit(struct sn_job *job, struct sn_error *err)
 {
     struct sn_job_state *s = &job->state;
     struct sn_fit fit;
-    enum sn_err rc =
-        sn_job_fit(job, SN_STAGE_EARLY, s->probe, s->n_probes, &fit, err);
+    enum sn_err rc = sn_job_fit(job, SN_STAGE_EARLY, s->probe, s->n_probes,
+                                &fit, s->predicted, err);
     if (rc != SN_OK)
         return rc;
     sn_predictor_free(s->predictor);
@@ -245,7 +248,8 @@ enum sn_err sn_phase_fit(struct sn_job *job, struct sn_error *err)
         s->retry_at[s->n_retries++] = filter;
         sn_job_log(job, SN_LOG_INFO,
                    "the early filter is not trusted yet: a longer warm-up, "
-                   "then it probes again");
+                   "then it probes %u again",
+                   sn_job_probes(job));
     } else if (!s->filter_trusted) {
         sn_job_log(job, SN_LOG_WARN, "no filter: %s in the %s",
                    job->run->weights != NULL ? "the search goes on"

@@ -68,7 +68,7 @@ enum sn_err sn_job_measure(struct sn_job *job,
             return rc;
         report_group(job, result, settings, stage, list + *n_done, k);
         *n_done += k;
-        job->phase_done = (double)*n_done / n;
+        job->phase_done = job->list_from + job->list_share * *n_done / n;
         sn_job_progress(job, false);
     }
     return SN_OK;
@@ -76,9 +76,19 @@ enum sn_err sn_job_measure(struct sn_job *job,
 
 /* ---- probe ---- */
 
+/* More after every filter that was not trusted; no more than a sub-space has.
+ */
+uint32_t sn_job_probes(const struct sn_job *job)
+{
+    const struct sn_subspace *sub = job->state.subspace;
+    uint32_t n = (uint32_t)sn_budget_probes(job->spec, job->space, &job->info,
+                                            job->state.n_retries);
+    return sub != NULL && n > sub->n ? sub->n : n;
+}
+
 static enum sn_err draw_probes(struct sn_job *job, struct sn_error *err)
 {
-    uint32_t n = (uint32_t)job->spec->sparsenas.probes;
+    uint32_t n = sn_job_probes(job);
     struct sn_probe_params params = {
         .target = job->target,
         .n = n,
@@ -124,8 +134,7 @@ enum sn_err sn_phase_probe(struct sn_job *job, struct sn_error *err)
     enum sn_err rc = draw_probes(job, err);
     if (rc == SN_OK)
         rc = sn_job_measure(job, &settings, SN_STAGE_EARLY, job->state.probe,
-                            (uint32_t)job->spec->sparsenas.probes,
-                            &job->state.n_probes, err);
+                            sn_job_probes(job), &job->state.n_probes, err);
     return rc != SN_OK ? rc : early_fronts(job, err);
 }
 
@@ -212,6 +221,5 @@ enum sn_err sn_phase_filter(struct sn_job *job, struct sn_error *err)
         s->subspace = kept;
         report_subspace(job);
     }
-    s->n_probes = 0; /* a later round probes anew */
     return SN_OK;
 }

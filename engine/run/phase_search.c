@@ -70,7 +70,7 @@ static enum sn_err fit_final(struct search *s, struct sn_error *err)
     struct sn_job *job = s->job;
     struct sn_fit fit;
     enum sn_err rc = sn_job_fit(job, SN_STAGE_FINAL, job->state.final,
-                                job->state.n_final, &fit, err);
+                                job->state.n_final, &fit, NULL, err);
     if (rc != SN_OK)
         return rc;
     s->predictor = fit.predictor;

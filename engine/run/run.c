@@ -22,7 +22,9 @@ static void job_close(struct sn_job *job)
     sn_predictor_free(job->state.predictor);
     sn_subspace_free(job->state.subspace);
     free(job->state.probe);
+    free(job->state.predicted);
     free(job->state.final);
+    free(job->state.recheck);
     sn_table_free(job->table);
     sn_evaluator_free(job->evaluator);
     sn_trainer_free(job->trainer);
@@ -48,6 +50,23 @@ static enum sn_err open_compute(struct sn_job *job, struct sn_error *err)
         return rc;
     sn_supernet_set_recompute(job->net, spec->train.recompute);
     return SN_OK;
+}
+
+static enum sn_err open_lists(struct sn_job *job, struct sn_error *err)
+{
+    const struct sn_spec *spec = job->spec;
+    struct sn_job_state *s = &job->state;
+    size_t most = (size_t)sn_budget_probes(
+        spec, job->space, &job->info, (uint32_t)spec->sparsenas.max_retries);
+    s->probe = calloc(most + 1, sizeof s->probe[0]);
+    s->predicted = calloc(most + 1, sizeof s->predicted[0]);
+    s->final = calloc((size_t)spec->search.evaluations + 2, sizeof s->final[0]);
+    s->recheck =
+        calloc((size_t)spec->sparsenas.recheck + 1, sizeof s->recheck[0]);
+    return s->probe != NULL && s->predicted != NULL && s->final != NULL &&
+                   s->recheck != NULL
+               ? SN_OK
+               : sn_error_set(err, SN_ERR_NOMEM, "no memory for evaluations");
 }
 
 static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
@@ -81,13 +100,7 @@ static enum sn_err open_training(struct sn_job *job, struct sn_error *err)
         (rc = sn_evaluator_new(job->compute, job->pool, job->net, job->view,
                                (uint64_t)spec->seed, &job->evaluator, err)))
         return rc;
-    job->state.probe =
-        calloc((size_t)spec->sparsenas.probes + 1, sizeof job->state.probe[0]);
-    job->state.final = calloc((size_t)spec->search.evaluations + 2,
-                              sizeof job->state.final[0]);
-    if (job->state.probe == NULL || job->state.final == NULL)
-        return sn_error_set(err, SN_ERR_NOMEM, "no memory for evaluations");
-    return SN_OK;
+    return open_lists(job, err);
 }
 
 static enum sn_err job_open(struct sn_job *job, const struct sn_run *run,
@@ -166,7 +179,8 @@ static void announce(struct sn_job *job)
     snprintf(report.name, sizeof report.name, "%s", p->name);
     if (cb->phase != NULL)
         cb->phase(cb->arg, &report);
-    job->phase_done = 0;
+    job->phase_done = job->list_from = 0;
+    job->list_share = 1;
     sn_job_progress(job, true);
 }
 
@@ -191,6 +205,8 @@ static enum sn_err walk_phase(struct sn_job *job, struct sn_error *err)
     job->state.phase++;
     job->state.in_phase = 0;
     job->phase_done = 0;
+    if (job->phases.phase[job->state.phase].kind == SN_PHASE_PROBE)
+        job->state.n_probes = 0; /* each probing is a new one */
     forecast(job);
     /* prepare leaves nothing that a checkpoint could hold */
     return kind == SN_PHASE_PREPARE ? SN_OK : sn_job_checkpoint(job, err);

@@ -215,6 +215,10 @@ static const struct sn_field fields[] = {
     {"/sparsenas/exploration", SN_FIELD_DOUBLE, AT(sparsenas.exploration), 0, 1,
      0.1, NULL, NULL, false, "share of paths still drawn from the whole space",
      true},
+    {"/sparsenas/recheck", SN_FIELD_INT, AT(sparsenas.recheck), 0, 1000, 24,
+     NULL, NULL, false,
+     "probed architectures that are measured again at the end, which says how "
+     "early held; 0: none"},
 
     {"/compofa/kernels", SN_FIELD_ENUM, AT(compofa.kernels), 0, 0,
      SN_KERNELS_FIXED, NULL, kernels, false,
@@ -512,6 +516,10 @@ enum sn_err sn_spec_resolve(struct sn_spec *spec,
         (rc = resolve_epochs(&s, err)) != SN_OK)
         return rc;
     sn_budget_resolve_counts(&s, space, data);
+    if (s.strategy != SN_STRATEGY_SPARSENAS || s.supernet[0] != '\0')
+        s.sparsenas.recheck = 0; /* nothing comes between early and final */
+    if (s.sparsenas.recheck > s.sparsenas.probes)
+        s.sparsenas.recheck = s.sparsenas.probes;
     if ((rc = check_counts(&s, space, err)) != SN_OK)
         return rc;
     memset(s.given, 0xff, sizeof s.given); /* all is decided */

@@ -122,6 +122,16 @@ static void test_predictor_and_subspace(void **state)
     assert_non_null(strstr(text, "{\"kind\":\"ridge\",\"tau\":0.25"));
     assert_non_null(strstr(text, "\"within\":{\"spread\":0.125"));
     free(text);
+    struct sn_outcome_report held = {
+        .n = 24, .measured_tau = 0.5, .top = 5, .kept = 7, .top_kept = 3};
+    for (int filtered = 0; filtered < 2; filtered++) {
+        held.filtered = filtered != 0;
+        text = sn_json_outcome(&held);
+        assert_non_null(strstr(text, "\"measured\":{\"tau\":0.5"));
+        assert_non_null(
+            strstr(text, filtered ? "\"top_kept\":3" : "\"top_kept\":null"));
+        free(text);
+    }
     struct sn_band_report bands[2] = {{.kept = 3}, {.kept = 4}};
     struct sn_subspace_report s = {.size = 7, .n_bands = 2, .bands = bands};
     text = sn_json_subspace(&s);

@@ -122,6 +122,10 @@ static void put_rows(struct harness *h)
     assert_int_equal(
         sn_storage_put_predictor(h->storage, &predictor, scores, 2, NULL, NULL),
         SN_OK);
+    struct sn_outcome outcome = {.job = "ja",
+                                 .body = "{\"n\":24,\"kept\":null}"};
+    assert_int_equal(sn_storage_put_outcome(h->storage, &outcome, NULL, NULL),
+                     SN_OK);
     struct sn_subspace subspace = {
         .job = "ja", .n_scored = 9, .rule = "{\"density\":0.5,\"bands\":[1]}"};
     struct sn_member members[3] = {
@@ -386,7 +390,11 @@ static void test_reports(void **state)
 
     o = get(*state, "/api/v1/jobs/ja/predictors");
     assert_string_equal(text(item(o, 0), "verdict"), "v");
+    assert_int_equal(number(json_object_get(o, "outcome"), "n"), 24);
     assert_int_equal(json_array_size(json_object_get(item(o, 0), "points")), 2);
+    json_decref(o);
+    o = get(*state, "/api/v1/jobs/jb/predictors");
+    assert_true(json_is_null(json_object_get(o, "outcome")));
     json_decref(o);
     o = get(*state, "/api/v1/jobs/ja/subspace?limit=2");
     assert_true(number(o, "density") == 0.5);

@@ -67,6 +67,23 @@ static void test_new_and_again(void **state)
     assert_int_equal(number(dir, "PRAGMA schema_version"), schema);
 }
 
+/* A database of the first release gets the tables that came after it. */
+static void test_older_schema(void **state)
+{
+    const char *dir = *state;
+    sn_storage_close(help_open(dir));
+    int64_t version = number(dir, "PRAGMA user_version");
+    assert_true(version >= 2);
+    number(dir, "DROP TABLE outcomes");
+    number(dir, "PRAGMA user_version = 1");
+    sn_storage_close(help_open(dir));
+    assert_int_equal(number(dir, "PRAGMA user_version"), version);
+    assert_int_equal(number(dir,
+                            "SELECT count(*) FROM sqlite_schema WHERE name = "
+                            "'outcomes'"),
+                     1);
+}
+
 static void test_second_is_refused(void **state)
 {
     struct sn_storage *st = help_open(*state);
@@ -159,6 +176,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_new_and_again, help_setup,
+                                        help_teardown),
+        cmocka_unit_test_setup_teardown(test_older_schema, help_setup,
                                         help_teardown),
         cmocka_unit_test_setup_teardown(test_second_is_refused, help_setup,
                                         help_teardown),

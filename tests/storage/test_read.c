@@ -274,6 +274,13 @@ static bool see_score(void *arg, const struct sn_score *row)
     return true;
 }
 
+static bool see_outcome(void *arg, const struct sn_outcome *row)
+{
+    assert_int_equal(row->step, 4);
+    add(arg, row->body);
+    return true;
+}
+
 static bool see_subspace(void *arg, const struct sn_subspace *row)
 {
     struct seen *seen = arg;
@@ -310,6 +317,7 @@ static void run_all(void *arg, struct sn_reader *r)
     sn_reader_series_names(r, "job", see_name, s, NULL);
     sn_reader_predictors(r, "job", see_predictor, s, NULL);
     sn_reader_scores(r, s->number, 0, see_score, s, NULL);
+    sn_reader_outcome(r, "job", see_outcome, s, NULL);
     sn_reader_subspaces(r, "job", see_subspace, s, NULL);
     sn_reader_members(r, s->number, 0, 5, see_member, s, NULL);
     sn_reader_fronts(r, "job", "macs", "", 0, 0, see_front, s, NULL);
@@ -337,6 +345,11 @@ static void put_all(struct sn_storage *st)
     struct sn_score scores[] = {{"s1", 0.1, 0.2, NAN}, {"s2", 0.3, 0.4, 1}};
     for (int twice = 0; twice < 2; twice++)
         sn_storage_put_predictor(st, &predictor, scores, 2, NULL, NULL);
+    for (int twice = 0; twice < 2; twice++) {
+        struct sn_outcome outcome = {
+            .job = "job", .step = 3 + twice, .body = twice ? "held" : "fell"};
+        sn_storage_put_outcome(st, &outcome, NULL, NULL);
+    }
     struct sn_subspace subspace = {.job = "job", .rule = "rule"};
     struct sn_member members[] = {{.arch = "m1"}, {.arch = "m2"}};
     for (int twice = 0; twice < 2; twice++)
@@ -357,7 +370,7 @@ static void test_all_tables(void **state)
     put(st, "arch", SN_EVAL_FINAL, 1, 0.5, 1, 1);
     help_flush(st);
     expect(st, run_all, NULL,
-           "p1=3 acc loss ridge s1 s2 rule m2 v1[1] v2[2] v2[2] c1");
+           "p1=3 acc loss ridge s1 s2 held rule m2 v1[1] v2[2] v2[2] c1");
     struct sn_job_change change = {.id = "job", .to = SN_JOB_CANCELLED};
     struct help_wait *wait = help_wait_new();
     struct sn_write w = help_write(wait, NULL, 0);

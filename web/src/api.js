@@ -87,8 +87,8 @@ export const api = {
   series: async (id, name) => (await call(`${job(id)}/series${search({ name, points: 2000 })}`)).items,
   /** @param {string} id @returns {Promise<import('./types').Evaluation[]>} */
   evaluations: (id) => all(`${job(id)}/evaluations`, {}),
-  /** @param {string} id @returns {Promise<import('./types').Predictor[]>} */
-  predictors: async (id) => (await call(`${job(id)}/predictors`)).items,
+  /** @param {string} id @returns {Promise<{ items: import('./types').Predictor[], outcome: import('./types').Outcome | null }>} */
+  predictors: (id) => call(`${job(id)}/predictors`),
   /** @param {string} id @returns {Promise<any>} */
   subspace: (id) => call(`${job(id)}/subspace`),
   /** @param {string} id @returns {Promise<import('./types').LogLine[]>} */

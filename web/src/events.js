@@ -10,7 +10,7 @@
 /** @typedef {'connecting' | 'live' | 'lost'} LinkState */
 
 const TYPES = ['job', 'phase', 'progress', 'series', 'evaluation', 'predictor', 'subspace',
-  'front', 'answer', 'checkpoint', 'log'];
+  'outcome', 'front', 'answer', 'checkpoint', 'log'];
 const RETRY_MS = [500, 1000, 2000, 5000];
 
 /**

@@ -69,6 +69,7 @@ export function predictorPanel() {
     fill(body,
       h('p', { class: `verdict ${last.used ? 'used' : 'unused'}` },
         h('b', {}, last.used ? 'Filter used.' : 'Filter not used.'), ' ', last.verdict ?? ''),
+      state.detail?.outcome && h('p', {}, h('b', {}, 'Early against final:'), ' ', state.detail.outcome.verdict),
       h('div', { class: 'split' }, h('div', {}, numbers(last), subspace && kept(subspace)), plot.element));
     plot.set(align([points.map((p) => ({ x: p.predicted, y: p.measured }))]));
   }

@@ -32,6 +32,8 @@ function newDetail(id) {
     evaluations: new Map(),
     /** @type {import('./types').Predictor[]} */
     predictors: [],
+    /** @type {import('./types').Outcome | null} */
+    outcome: null,
     /** @type {import('./types').Subspace | null} */
     subspace: null,
     /** @type {Record<string, import('./types').Front | null>} */
@@ -154,7 +156,8 @@ export async function loadDetail() {
       const [series, evaluations, predictors, subspace, latency, macs, log] = parts;
       SERIES.forEach((name, i) => (detail.series[name] = series[i]));
       for (const e of evaluations) detail.evaluations.set(keyOf(e), e);
-      detail.predictors = predictors;
+      detail.predictors = predictors.items;
+      detail.outcome = predictors.outcome ?? null;
       detail.subspace = latestSubspace(subspace);
       detail.fronts = { latency_ms: latency, macs };
       detail.log = log.slice(-LOG_LINES);
@@ -226,10 +229,13 @@ function takeDetail(detail, type, data, time, seq) {
       return changed('evaluations');
     case 'predictor':
       return refresh(detail, 'predictor', async () => {
-        detail.predictors = await api.predictors(detail.id);
+        detail.predictors = (await api.predictors(detail.id)).items;
       });
     case 'subspace':
       detail.subspace = data;
+      return changed('predictor');
+    case 'outcome':
+      detail.outcome = data;
       return changed('predictor');
     case 'front':
       if (!(data.cost in detail.fronts)) return;

@@ -141,6 +141,16 @@ export interface PredictorPoint {
   macs?: number | null;
 }
 
+export interface Outcome {
+  n: number;
+  measured: { tau: number; tau_within: number };
+  predicted: { tau: number; tau_within: number };
+  top: number;
+  kept: number | null;
+  top_kept: number | null;
+  verdict: string;
+}
+
 export interface Predictor {
   kind: string;
   stage: string;

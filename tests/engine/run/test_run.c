@@ -50,6 +50,9 @@ struct job {
         n_checkpoint, n_answer, n_log;
     struct sn_evaluation final[MAX_FINAL];
     struct sn_evaluation early; /* the last */
+    struct sn_outcome_report outcome;
+    int n_outcome;
+    bool unfiltered; /* it said so */
     struct sn_subspace_report subspace;
     char verdict[256];
     bool used;
@@ -139,6 +142,15 @@ static void on_subspace(void *arg, const struct sn_subspace_report *r)
     j->n_subspace++;
 }
 
+static void on_outcome(void *arg, const struct sn_outcome_report *r)
+{
+    struct job *j = arg;
+    assert_true(r->n >= 2 && r->top >= 1 && r->verdict[0] != '\0');
+    assert_true(r->kept <= r->n && r->top_kept <= r->top);
+    j->outcome = *r;
+    j->n_outcome++;
+}
+
 static void on_front(void *arg, const struct sn_front_report *f)
 {
     ((struct job *)arg)->n_front++;
@@ -183,7 +195,9 @@ static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
 
 static void on_log(void *arg, enum sn_log_level level, const char *text)
 {
-    ((struct job *)arg)->n_log++;
+    struct job *j = arg;
+    j->n_log++;
+    j->unfiltered |= strncmp(text, "no filter", 9) == 0;
 }
 
 static void small_spec(struct sn_spec *s, enum sn_strategy strategy,
@@ -260,6 +274,7 @@ static enum sn_err attempt(struct job *j, bool resume, struct sn_error *err)
                               .evaluation = on_evaluation,
                               .predictor = on_predictor,
                               .subspace = on_subspace,
+                              .outcome = on_outcome,
                               .front = on_front,
                               .latencies = on_latencies,
                               .answer = on_answer,
@@ -322,6 +337,9 @@ static void sparsenas_reports_all(void **state)
     assert_int_equal(j->n_checkpoint, j->visits - 1);
     assert_int_equal(j->n_answer, 3);
     assert_true(j->fraction > 0.999);
+    assert_int_equal(j->n_outcome, 1);
+    assert_int_equal(j->outcome.n, 10); /* of 12 probes, the ends aside */
+    assert_int_equal(j->outcome.top, 2);
 }
 
 static const struct stop {
@@ -330,7 +348,7 @@ static const struct stop {
     enum sn_phase_kind phase;
 } stops[] = {
     {AT_STEP, 4, 0},  {AT_EARLY, 5, 0}, {AT_PHASE, 0, SN_PHASE_FILTER},
-    {AT_STEP, 21, 0}, {AT_FINAL, 6, 0},
+    {AT_STEP, 21, 0}, {AT_FINAL, 6, 0}, {AT_FINAL, 17, 0},
 };
 
 static void stop_and_resume(enum sn_strategy strategy, int workers,
@@ -346,6 +364,7 @@ static void stop_and_resume(enum sn_strategy strategy, int workers,
     assert_true(j.n_checkpoint > 0);
     run_to_end(&j, true);
     assert_same_end(&j, unbroken);
+    assert_string_equal(j.outcome.verdict, unbroken->outcome.verdict);
     job_close(&j);
 }
 
@@ -512,6 +531,31 @@ static void filters_are_controls(void **state)
     assert_true(best[SN_KEEP_PREDICTED] > best[SN_KEEP_RANDOM]);
 }
 
+/* No tau lies above 1: it warms up longer, probes more, and then says that it
+ * trains on unfiltered. */
+static void untrusted_is_tried_again(void **state)
+{
+    struct job j;
+    job_init(&j, SN_STRATEGY_SPARSENAS, 1);
+    struct sn_spec *s = &j.spec;
+    s->sparsenas.bands = 1;
+    s->sparsenas.min_tau = 1;
+    s->sparsenas.probes = 60;
+    s->sparsenas.probe_images = 56;
+    s->search.images = 10;
+    run_to_end(&j, false);
+    assert_true(j.unfiltered);
+    assert_int_equal(j.n_subspace, 0);
+    assert_false(j.outcome.filtered);
+    if (strncmp(j.verdict, "not trusted", 11) == 0) {
+        assert_int_equal(j.visit[5], SN_PHASE_WARMUP);
+        assert_int_equal(j.visit[6], SN_PHASE_PROBE);
+        assert_int_equal(j.visit[9], SN_PHASE_TRAIN);
+        assert_true(j.n_early >= 120);
+    }
+    job_close(&j);
+}
+
 /* ---- weights that are there ---- */
 
 static char kept[128]; /* what the unbroken job left */
@@ -533,6 +577,7 @@ static void supernet_is_searched(void **state)
     assert_string_equal(one.xxh3, whole.xxh3); /* not a bit is trained */
     assert_int_equal(one.n_early, 12);
     assert_int_equal(one.n_final, 12);
+    assert_int_equal(one.n_outcome, 0); /* early is final */
     assert_int_equal(one.n_answer, 3);
     assert_int_equal(one.n_series > 0, one.n_front > 0); /* hypervolume */
     assert_true(one.fraction > 0.999);
@@ -754,6 +799,7 @@ int main(void)
         cmocka_unit_test(every_strategy_ends),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(filters_are_controls),
+        cmocka_unit_test(untrusted_is_tried_again),
         cmocka_unit_test(supernet_is_searched),
         cmocka_unit_test(supernet_is_needed),
         cmocka_unit_test(architecture_is_fine_tuned),

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/run/budget.h"
 
 static const struct sn_dataset_info fashion = {.channels = 1,
                                                .height = 28,
@@ -369,6 +370,46 @@ static void single_jobs_resolve(void **state)
     assert_true(few.phase_macs[SN_PHASE_TRAIN] > 0.9 * few.macs);
 }
 
+static void rounds_without_probes(struct sn_spec *s, struct sn_dataset_info *d)
+{
+    s->sparsenas.subspace_size = 70;
+    s->sparsenas.rounds = 5; /* the last in 70 / 8 */
+}
+
+/* Half as many more a retry, as far as they fit in a tenth of training. */
+static void retries_probe_more(void **state)
+{
+    const struct sn_space *space = sn_space_find("mbv3-tiny");
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    s.sparsenas.probes = 40;
+    s.epochs = 100;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(sn_budget_probes(&s, space, &fashion, 0), 40);
+    assert_int_equal(sn_budget_probes(&s, space, &fashion, 1), 60);
+    assert_int_equal(sn_budget_probes(&s, space, &fashion, 2), 90);
+    int32_t most = sn_budget_probes(&s, space, &fashion, 10);
+    assert_in_range(most, 91, 2000);
+    assert_int_equal(sn_budget_probes(&s, space, &fashion, 9), most);
+    s.sparsenas.probes = 2500; /* over the tenth as it is */
+    assert_int_equal(sn_budget_probes(&s, space, &fashion, 1), 2500);
+}
+
+static void recheck_is_of_probes(void **state)
+{
+    struct sn_spec s;
+    struct sn_error err = {0};
+    sn_spec_defaults(&s);
+    s.sparsenas.probes = 12;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(s.sparsenas.recheck, 12);
+    sn_spec_defaults(&s);
+    s.strategy = SN_STRATEGY_OFA;
+    assert_int_equal(sn_spec_resolve(&s, &fashion, &err), SN_OK);
+    assert_int_equal(s.sparsenas.recheck, 0);
+}
+
 static void each_refusal_names_its_field(void **state)
 {
     const struct {
@@ -393,6 +434,7 @@ static void each_refusal_names_its_field(void **state)
         {fraction_of_no_filter, "/sparsenas/keep_fraction", SN_ERR_INVALID},
         {random_without_training, "/sparsenas/filter", SN_ERR_INVALID},
         {rounds_without_steps, "/sparsenas/rounds", SN_ERR_RANGE},
+        {rounds_without_probes, "/sparsenas/rounds", SN_ERR_RANGE},
         {veto_of_the_largest, "/sparsenas/veto/1", SN_ERR_INVALID},
         {veto_of_the_smallest, "/sparsenas/veto/0", SN_ERR_INVALID},
         {veto_twice, "/sparsenas/veto/1", SN_ERR_INVALID},
@@ -462,6 +504,8 @@ int main(void)
         cmocka_unit_test(short_jobs_warm_up_long_enough),
         cmocka_unit_test(small_sets_shrink_what_needs_images),
         cmocka_unit_test(a_share_replaces_the_size),
+        cmocka_unit_test(retries_probe_more),
+        cmocka_unit_test(recheck_is_of_probes),
         cmocka_unit_test(each_refusal_names_its_field),
         cmocka_unit_test(single_jobs_resolve),
         cmocka_unit_test(precision_is_resolved),
