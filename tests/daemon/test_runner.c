@@ -152,11 +152,12 @@ static void test_a_slow_loop_misses_nothing(void **state)
     assert_int_equal(sn_mailbox_init(&box, &loop, NULL), SN_OK);
     struct sn_storage *storage = help_open(*state);
     assert_int_equal(help_insert(storage, id), SN_OK);
-    assert_int_equal(sn_offload_new("files", &box, 8, &files, NULL), SN_OK);
+    assert_int_equal(sn_offload_new("files", &box, 1, 8, &files, NULL), SN_OK);
     struct sn_datasets_config sets = {.fashion_mnist = set.dir,
                                       .allowed = "",
                                       .storage = storage,
-                                      .files = files};
+                                      .files = files,
+                                      .sets = files};
     assert_int_equal(sn_datasets_new(&sets, &box, &datasets, NULL), SN_OK);
 
     const struct sn_runner_owner owner = {.arg = &told,
