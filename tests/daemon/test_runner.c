@@ -156,7 +156,8 @@ static void test_a_slow_loop_misses_nothing(void **state)
     struct sn_datasets_config sets = {.fashion_mnist = set.dir,
                                       .allowed = "",
                                       .storage = storage,
-                                      .files = files};
+                                      .files = files,
+                                      .sets = files};
     assert_int_equal(sn_datasets_new(&sets, &box, &datasets, NULL), SN_OK);
 
     const struct sn_runner_owner owner = {.arg = &told,
