@@ -443,29 +443,39 @@ static enum sn_err answer_targets(struct search *s, struct sn_error *err)
     return SN_OK;
 }
 
-/* The last fronts: every final evaluation, and what was verified with its
- * measured latency in its place. */
+/* Those of a list that were not verified; returns how many. */
+static uint32_t describe_rest(const struct search *s,
+                              const struct sn_measured *list, uint32_t n,
+                              struct sn_evaluation *ret)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool taken = false;
+        for (uint32_t j = 0; j < s->n; j++)
+            taken |= sn_arch_equal(&s->item[j].m.arch, &list[i].arch);
+        if (!taken)
+            sn_job_evaluation(s->job, &list[i], SN_STAGE_FINAL,
+                              SN_SPLIT_HOLDOUT, &ret[count++]);
+    }
+    return count;
+}
+
+/* The last fronts: everything that was measured with the final weights, what
+ * was verified with its measured latency. */
 static enum sn_err final_fronts(struct search *s, struct sn_error *err)
 {
     struct sn_job *job = s->job;
     uint32_t n = 0;
-    struct sn_evaluation *items =
-        calloc(job->state.n_final + s->n, sizeof items[0]);
+    struct sn_evaluation *items = calloc(
+        job->state.n_final + job->state.n_recheck + s->n, sizeof items[0]);
     if (items == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for a front");
     for (uint32_t i = 0; i < s->n; i++) {
         describe(s, i, &items[n]);
         sn_job_report_evaluation(job, &items[n++]);
     }
-    for (uint32_t i = 0; i < job->state.n_final; i++) {
-        bool taken = false;
-        for (uint32_t j = 0; j < s->n; j++)
-            taken |=
-                sn_arch_equal(&s->item[j].m.arch, &job->state.final[i].arch);
-        if (!taken)
-            sn_job_evaluation(job, &job->state.final[i], SN_STAGE_FINAL,
-                              SN_SPLIT_HOLDOUT, &items[n++]);
-    }
+    n += describe_rest(s, job->state.final, job->state.n_final, &items[n]);
+    n += describe_rest(s, job->state.recheck, job->state.n_recheck, &items[n]);
     enum sn_err rc = sn_job_report_fronts(job, items, n, err);
     free(items);
     return rc;

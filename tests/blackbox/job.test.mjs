@@ -88,6 +88,12 @@ test('what was measured adds up', async () => {
   assert.equal(first.stage, 'early');
   assert.ok(first.tau > 0 && first.tau <= 1);
   assert.equal(first.used, true, first.verdict);
+  assert.equal(first.bands.length, 1);
+  assert.equal(first.bands[0].n, 60);
+  assert.ok(first.coverage >= 0.5 && first.signal.within.real);
+  const { outcome } = predictors;
+  assert.equal(outcome.n, 24);
+  assert.ok(outcome.top === 5 && outcome.top_kept <= 5 && outcome.kept < 24, outcome.verdict);
   const kept = await d.get(`/jobs/${id}/subspace?limit=1000`);
   assert.equal(kept.size, 60);
   assert.equal(new Set(kept.members.map((/** @type {any} */ m) => m.arch)).size, 60);

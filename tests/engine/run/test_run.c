@@ -54,6 +54,7 @@ struct job {
     int n_outcome;
     bool unfiltered; /* it said so */
     struct sn_subspace_report subspace;
+    struct sn_arch *members; /* of it */
     char verdict[256];
     bool used;
     struct sn_evaluation last[SN_STAGE_KINDS][3]; /* of a stage and split */
@@ -134,10 +135,30 @@ static void on_predictor(void *arg, const struct sn_predictor_report *r)
     j->n_predictor++;
 }
 
+/* A round keeps some of what the round before it kept. Both are sorted. */
+static void assert_within_the_last(const struct job *j,
+                                   const struct sn_subspace_report *r)
+{
+    if (j->members == NULL)
+        return;
+    assert_true(r->size < j->subspace.size);
+    for (uint32_t i = 0, at = 0; i < r->size; i++, at++) {
+        while (at < j->subspace.size &&
+               !sn_arch_equal(&j->members[at], &r->members[i]))
+            at++;
+        assert_true(at < j->subspace.size);
+    }
+}
+
 static void on_subspace(void *arg, const struct sn_subspace_report *r)
 {
     struct job *j = arg;
     assert_true(r->size >= 2);
+    assert_within_the_last(j, r);
+    free(j->members);
+    j->members = malloc(r->size * sizeof *r->members);
+    assert_non_null(j->members);
+    memcpy(j->members, r->members, r->size * sizeof *r->members);
     j->subspace = *r; /* but for what it borrows */
     j->n_subspace++;
 }
@@ -257,6 +278,7 @@ static void job_init(struct job *j, enum sn_strategy strategy, int workers)
 
 static void job_close(struct job *j)
 {
+    free(j->members);
     struct sn_small_set folder = {0};
     snprintf(folder.dir, sizeof folder.dir, "%s", j->dir);
     sn_small_set_close(&folder);
@@ -531,6 +553,26 @@ static void filters_are_controls(void **state)
     assert_true(best[SN_KEEP_PREDICTED] > best[SN_KEEP_RANDOM]);
 }
 
+/* The second round probes, and keeps, inside the first one's sub-space. */
+static void rounds_narrow_on(void **state)
+{
+    struct job j;
+    job_init(&j, SN_STRATEGY_SPARSENAS, 1);
+    struct sn_spec *s = &j.spec;
+    s->sparsenas.rounds = 2;
+    s->sparsenas.bands = 1;
+    s->sparsenas.probes = 60;
+    s->sparsenas.probe_images = 56;
+    s->sparsenas.max_retries = 0;
+    s->sparsenas.subspace_size = 20000;
+    s->search.images = 10;
+    run_to_end(&j, false);
+    assert_int_equal(j.visit[6], SN_PHASE_PROBE);
+    assert_int_equal(j.n_early, 120);
+    assert_true(j.n_subspace <= 2); /* each where the predictor is trusted */
+    job_close(&j);
+}
+
 /* No tau lies above 1: it warms up longer, probes more, and then says that it
  * trains on unfiltered. */
 static void untrusted_is_tried_again(void **state)
@@ -799,6 +841,7 @@ int main(void)
         cmocka_unit_test(every_strategy_ends),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(filters_are_controls),
+        cmocka_unit_test(rounds_narrow_on),
         cmocka_unit_test(untrusted_is_tried_again),
         cmocka_unit_test(supernet_is_searched),
         cmocka_unit_test(supernet_is_needed),

@@ -439,6 +439,13 @@ static void test_within_an_earlier_one(void **state)
     assert_int_equal(b->n, 100);
     for (uint32_t i = 0; i < b->n; i++)
         assert_true(sn_subspace_holds(a, &b->arch[i]));
+    sn_subspace_free(b);
+    f.size = 0;
+    f.fraction = 0.25; /* of each band of what was kept */
+    assert_int_equal(sn_subspace_filter(&f, &b, NULL), SN_OK);
+    assert_in_range(b->n, 98, 102);
+    for (uint32_t i = 0; i < b->n; i++)
+        assert_true(sn_subspace_holds(a, &b->arch[i]));
     struct sn_arch probe[50];
     struct sn_probe_params q = {
         .target = target, .n = 50, .bands = BANDS, .within = b};

@@ -221,6 +221,16 @@ static double macs_of(const struct sn_arch *arch)
     return cost.macs;
 }
 
+static double native_macs(const struct sn_space *of, struct sn_arch arch)
+{
+    struct sn_plan plan;
+    struct sn_cost cost;
+    arch.resolution = of->resolution;
+    sn_plan_make(of, &arch, 3, 10, &plan);
+    sn_plan_cost(&plan, &cost);
+    return cost.macs;
+}
+
 /* Bands are even in log MACs: the candidates' ratio is a band's at most. */
 static void candidates_share_a_band(void **state)
 {
@@ -246,6 +256,34 @@ static void candidates_share_a_band(void **state)
     assert_true(outside <= 8); /* of 400: bands that hardly any path meets */
 }
 
+/* Of a space with many resolutions, of which a step has one: bands compare all
+ * at the largest, whatever resolution a path was drawn with. */
+static void bands_know_no_resolution(void **state)
+{
+    const struct sn_space *many = sn_space_find("ofa-mbv3-w1.0");
+    struct sn_sampler s;
+    struct sn_limits all;
+    struct sn_arch a[SN_MAX_SUBNETS], end;
+    int outside = 0;
+    sn_limits_all(many, &all);
+    sn_sampler_init(&s, many, SN_SAMPLE_SANDWICH, 3, &all);
+    assert_true(many->n_resolutions > 1);
+    s.candidates = 3;
+    s.bands = 8;
+    end = s.smallest;
+    end.resolution = many->resolution;
+    double width =
+        pow(native_macs(many, s.largest) / native_macs(many, end), 1.0 / 8);
+    for (uint64_t step = 0; step < 100; step++) {
+        sn_sampler_draw(&s, 1, step, a);
+        for (int c = 3; c < 5; c++) {
+            double ratio = native_macs(many, a[c]) / native_macs(many, a[2]);
+            outside += ratio > width || ratio < 1 / width;
+        }
+    }
+    assert_true(outside <= 4); /* of 200 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +297,7 @@ int main(void)
         cmocka_unit_test(coupled_with_elastic_kernels),
         cmocka_unit_test(fair_takes_every_choice_once),
         cmocka_unit_test(candidates_share_a_band),
+        cmocka_unit_test(bands_know_no_resolution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,6 +177,21 @@ static void loss_falls_with_a_fixed_teacher(void **state)
     bench_close(&b);
 }
 
+/* It is the space's largest network also where a step draws from a sub-space,
+ * whose largest may be smaller. */
+static void teacher_is_the_largest_of_the_space(void **state)
+{
+    struct bench whole, narrow;
+    bench_init(&whole, 1, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_FIXED);
+    bench_init(&narrow, 1, SN_SAMPLE_PATHS, SN_TRAINER_TEACH_FIXED);
+    narrow.sampler.largest = narrow.sampler.smallest;
+    train(&whole, 0, 2);
+    train(&narrow, 0, 2);
+    assert_same_weights(&whole, &narrow);
+    bench_close(&whole);
+    bench_close(&narrow);
+}
+
 static void workers_change_nothing(void **state)
 {
     for (int w = 0; w < WAYS; w++) {
@@ -390,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(loss_falls_with_a_fixed_teacher),
+        cmocka_unit_test(teacher_is_the_largest_of_the_space),
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(bf16_trains),
         cmocka_unit_test(replay_is_the_unbroken_run),
