@@ -150,6 +150,10 @@ static void look_at_folder(void *arg)
         };
         rc = sn_dataset_open_source(&source, &data, err);
     }
+    /* where the files have other names the format may not have been given */
+    if (rc == SN_ERR_NOTFOUND)
+        sn_error_wrap(err, "read as \"%s\" (\"format\" names another)",
+                      r->set->view.format);
     if (rc != SN_OK && !upload && err->pointer[0] == '\0')
         snprintf(err->pointer, sizeof err->pointer, "/path");
     if (rc == SN_OK) {

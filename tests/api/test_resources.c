@@ -215,7 +215,7 @@ static void test_submit_refusals(void **state)
     }
     json_t *large = call(h, "POST", "/api/v1/jobs?dry_run=true", "",
                          "{\"dataset\":\"small\",\"train\":{\"batch_size\":"
-                         "4800,\"shard_size\":960}}",
+                         "4800,\"shard_size\":960,\"precision\":\"f32\"}}",
                          422);
     assert_string_equal(
         text(json_array_get(json_object_get(large, "errors"), 0), "pointer"),

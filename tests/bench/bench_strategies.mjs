@@ -48,8 +48,13 @@ const QUICK = { dataset: 'fashion-mnist', space: 'mbv3-tiny', epochs: '4', budge
 const FULL = { dataset: 'fashion-mnist', space: 'mbv3-tiny', epochs: '30', budgets: '1,1/2,1/3,1/5', seeds: '1,2', evaluations: '80', set: '{}' };
 const ENOUGH = { spread: 0.003, reliability: 0.6 };
 
+/** As make has them, values with spaces and quotes and all: `--set {"a": 1} --quick`. */
+const text = process.env.BENCH_ARGS ?? '';
+const args = process.argv.length > 2 ? process.argv.slice(2)
+  : text.split(/\s+(?=--)/).filter((part) => part.trim() !== '').map((part) => part.trim().replace(/^(--[a-z-]+)\s+/, '$1='));
+
 const { values: given } = parseArgs({
-  args: process.argv.slice(2).flatMap((a) => a.split(/\s(?=--)/)),
+  args,
   options: {
     quick: { type: 'boolean' }, dataset: { type: 'string' }, data: { type: 'string' }, space: { type: 'string' }, epochs: { type: 'string' },
     format: { type: 'string' }, budgets: { type: 'string' }, seeds: { type: 'string' }, arms: { type: 'string' }, controls: { type: 'boolean' }, 'control-budgets': { type: 'string' },
@@ -179,7 +184,7 @@ function conclude(runs, info) {
   const signal = signalOf(runs);
   const of = (/** @type {number} */ budget) => curve(runs.filter((r) => r.arm === 'ofa' && r.budget === budget), seeds)[0];
   return {
-    command: `make bench-strategies BENCH_ARGS='${process.argv.slice(2).join(' ')}'`, commit: commit(), when: new Date().toISOString().slice(0, 10),
+    command: `make bench-strategies BENCH_ARGS='${args.join(' ')}'`, commit: commit(), when: new Date().toISOString().slice(0, 10),
     machine: `${cpus()[0]?.model ?? 'CPU'} (${cpus().length} CPUs)`, dataset: options.data ? options.data : options.dataset, space: options.space, epochs: Number(options.epochs),
     seeds, margin: MARGIN, ceilings: runs[0].ceilings.map((/** @type {any} */ c) => c.macs), signal,
     signal_enough: signal.every((s) => s.spread >= ENOUGH.spread && s.reliability >= ENOUGH.reliability), arms, runs,
