@@ -122,26 +122,34 @@ static enum sn_err choose_scored(struct sn_job *job, struct sn_measured *list,
     return SN_OK;
 }
 
-/* Without a predictor to trust: drawn over the cost bands. */
+/* Without a predictor to trust: drawn over the cost bands. Draws begin with the
+ * space's ends, which a sub-space need not have: nobody trained them then. */
 static enum sn_err choose_spread(struct sn_job *job, struct sn_measured *list,
-                                 uint32_t n, struct sn_error *err)
+                                 uint32_t *n, struct sn_error *err)
 {
+    const struct sn_subspace *within = job->state.subspace;
     struct sn_probe_params params = {
         .target = job->target,
-        .n = n,
+        .n = *n + (within != NULL ? 2 : 0),
         .bands = job->bands.n,
-        .within = job->state.subspace,
+        .within = within,
         .veto = sn_job_veto(job),
         .seed = (uint64_t)job->spec->seed,
         .round = job->state.phase,
     };
-    struct sn_arch *arch = calloc(n, sizeof arch[0]);
+    if (within != NULL && params.n > within->n)
+        params.n = within->n;
+    struct sn_arch *arch = calloc(params.n, sizeof arch[0]);
     if (arch == NULL)
         return sn_error_set(err, SN_ERR_NOMEM, "no memory for evaluations");
     enum sn_err rc = sn_probes_draw(&params, arch, err);
-    for (uint32_t i = 0; rc == SN_OK && i < n; i++)
-        list[i].arch = arch[i];
+    uint32_t have = 0;
+    for (uint32_t i = 0; rc == SN_OK && i < params.n && have < *n; i++)
+        if (within == NULL || sn_subspace_holds(within, &arch[i]))
+            list[have++].arch = arch[i];
     free(arch);
+    if (rc == SN_OK)
+        *n = have;
     return rc;
 }
 
@@ -152,7 +160,7 @@ static enum sn_err choose(struct sn_job *job, struct sn_measured *list,
         return choose_kept(job, list, *n, n, err);
     if (job->state.filter_trusted) /* and still the whole space: as asked */
         return choose_scored(job, list, *n, err);
-    return choose_spread(job, list, *n, err);
+    return choose_spread(job, list, n, err);
 }
 
 enum sn_err sn_phase_evaluate(struct sn_job *job, struct sn_error *err)

@@ -30,7 +30,7 @@
 //                      space_ratio
 //   half_costs         accuracy that half of `ofa`'s budget costs it
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -103,10 +103,10 @@ async function register(daemon) {
     if (set.state === 'failed') throw new Error(`the images are refused: ${set.problem}`);
 }
 
-/** A space of its own, from the file that defines it. @param {any} daemon */
+/** A space of its own, from the file that defines it: one of ours by its name alone. @param {any} daemon */
 async function defineSpace(daemon) {
   if (!options.space.endsWith('.json')) return;
-  const text = readFileSync(options.space, 'utf8');
+  const text = readFileSync(existsSync(options.space) ? options.space : new URL(`strategies/${options.space}`, import.meta.url), 'utf8');
   const reply = await daemon.post('/spaces', text);
   if (!reply.ok) throw new Error(`the space is refused: ${await reply.text()}`);
   options.space = JSON.parse(text).name;
