@@ -12,21 +12,27 @@
 #include <string.h>
 #include <unistd.h>
 
-struct sn_small_set set;
-struct latencies latencies;
+enum { MAX_ROWS = 4096 };
+
+/* As the program's first run measured them; later ones need not. */
+static struct {
+    char fingerprint[256];
+    struct sn_latency_row rows[MAX_ROWS];
+    uint32_t n;
+} latencies;
 
 static void on_phase(void *arg, const struct sn_phase_report *p)
 {
-    struct job *j = arg;
-    assert_true(j->visits < MAX_VISITS && p->index < p->of);
+    struct sn_small_job *j = arg;
+    assert_true(j->visits < SN_SMALL_JOB_VISITS && p->index < p->of);
     j->visit[j->visits++] = p->kind;
-    if (j->stop_at == AT_PHASE && p->kind == j->stop_phase)
+    if (j->stop_at == SN_STOP_AT_PHASE && p->kind == j->stop_phase)
         atomic_store(&j->stop, 1);
 }
 
 static void on_progress(void *arg, const struct sn_progress *p)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(p->fraction >= 0 && p->fraction <= 1 + 1e-9);
     j->fraction = p->fraction;
 }
@@ -34,32 +40,32 @@ static void on_progress(void *arg, const struct sn_progress *p)
 static void on_series(void *arg, const char *name, uint64_t step, double epoch,
                       double value)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     j->n_series++;
-    if (strcmp(name, "loss") == 0 && j->stop_at == AT_STEP &&
+    if (strcmp(name, "loss") == 0 && j->stop_at == SN_STOP_AT_STEP &&
         step == (uint64_t)j->stop_n)
         atomic_store(&j->stop, 1);
 }
 
 /* A resumed job may report again what it measured before: then the same. */
-static void keep_final(struct job *j, const struct sn_evaluation *e)
+static void keep_final(struct sn_small_job *j, const struct sn_evaluation *e)
 {
     for (int i = 0; i < j->n_final; i++)
         if (strcmp(j->final[i].arch, e->arch) == 0) {
             assert_int_equal(j->final[i].correct, e->correct);
             return;
         }
-    assert_true(j->n_final < MAX_FINAL);
+    assert_true(j->n_final < SN_SMALL_JOB_FINAL);
     j->final[j->n_final++] = *e;
 }
 
 static void on_evaluation(void *arg, const struct sn_evaluation *e)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(e->images > 0 && e->correct <= e->images);
     j->last[e->stage][e->split] = *e;
     if (e->stage == SN_STAGE_EARLY && ++j->n_early == j->stop_n &&
-        j->stop_at == AT_EARLY)
+        j->stop_at == SN_STOP_AT_EARLY)
         atomic_store(&j->stop, 1);
     if (e->stage == SN_STAGE_VERIFY)
         j->n_verify++;
@@ -68,13 +74,13 @@ static void on_evaluation(void *arg, const struct sn_evaluation *e)
     if (e->stage != SN_STAGE_FINAL)
         return;
     keep_final(j, e);
-    if (j->stop_at == AT_FINAL && j->n_final == j->stop_n)
+    if (j->stop_at == SN_STOP_AT_FINAL && j->n_final == j->stop_n)
         atomic_store(&j->stop, 1);
 }
 
 static void on_predictor(void *arg, const struct sn_predictor_report *r)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(r->n >= 10 && r->verdict[0] != '\0');
     assert_int_equal(r->quality.n, r->n);
     uint32_t n = 0;
@@ -90,7 +96,7 @@ static void on_predictor(void *arg, const struct sn_predictor_report *r)
 }
 
 /* A round keeps some of what the round before it kept. Both are sorted. */
-static void assert_within_the_last(const struct job *j,
+static void assert_within_the_last(const struct sn_small_job *j,
                                    const struct sn_subspace_report *r)
 {
     if (j->members == NULL)
@@ -106,7 +112,7 @@ static void assert_within_the_last(const struct job *j,
 
 static void on_subspace(void *arg, const struct sn_subspace_report *r)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(r->size >= 2);
     assert_within_the_last(j, r);
     free(j->members);
@@ -119,7 +125,7 @@ static void on_subspace(void *arg, const struct sn_subspace_report *r)
 
 static void on_outcome(void *arg, const struct sn_outcome_report *r)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(r->n >= 2 && r->top >= 1 && r->verdict[0] != '\0');
     assert_true(r->kept <= r->n && r->top_kept <= r->top);
     j->outcome = *r;
@@ -128,24 +134,26 @@ static void on_outcome(void *arg, const struct sn_outcome_report *r)
 
 static void on_front(void *arg, const struct sn_front_report *f)
 {
-    ((struct job *)arg)->n_front++;
+    ((struct sn_small_job *)arg)->n_front++;
 }
 
 static void on_latencies(void *arg, const char *device, const char *fingerprint,
                          const struct sn_latency_row *rows, uint32_t n)
 {
+    struct sn_small_job *j = arg;
     assert_string_equal(device, "host");
     assert_true(n > 0 && n <= MAX_ROWS);
     snprintf(latencies.fingerprint, sizeof latencies.fingerprint, "%s",
              fingerprint);
     memcpy(latencies.rows, rows, n * sizeof rows[0]);
     latencies.n = n;
+    j->n_latencies = n;
 }
 
 static void on_answer(void *arg, uint32_t i, uint32_t of,
                       const struct sn_answer *a)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_true(i < of && a->bound > 0);
     if (a->found && a->cost == SN_COST_MACS)
         assert_true(a->best.cost.macs <= a->bound);
@@ -159,7 +167,7 @@ static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
                                  const char *file_xxh3, uint64_t bytes,
                                  struct sn_error *err)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     assert_int_equal(access(path, R_OK), 0);
     snprintf(j->checkpoint, sizeof j->checkpoint, "%s", path);
     snprintf(j->xxh3, sizeof j->xxh3, "%s", xxh3);
@@ -170,12 +178,13 @@ static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
 
 static void on_log(void *arg, enum sn_log_level level, const char *text)
 {
-    struct job *j = arg;
+    struct sn_small_job *j = arg;
     j->n_log++;
     j->unfiltered |= strncmp(text, "no filter", 9) == 0;
 }
 
-void small_spec(struct sn_spec *s, enum sn_strategy strategy, int workers)
+void sn_small_job_spec(struct sn_spec *s, enum sn_strategy strategy,
+                       int workers)
 {
     sn_spec_defaults(s);
     s->strategy = strategy;
@@ -198,15 +207,28 @@ void small_spec(struct sn_spec *s, enum sn_strategy strategy, int workers)
     s->search.generations = 2;
 }
 
-void job_init_for(struct job *j, enum sn_strategy strategy, int workers,
-                  const char *supernet)
+void sn_small_job_begin(struct sn_small_job *j, const struct sn_dataset *data)
 {
     struct sn_dataset_info info;
     struct sn_error err = {0};
+
+    j->data = data;
+    sn_dataset_info(data, &info);
+    if (sn_spec_resolve(&j->spec, &info, &err) != SN_OK)
+        fail_msg("%s: %s", err.pointer, err.message);
+    snprintf(j->dir, sizeof j->dir, "/tmp/snrunXXXXXX");
+    assert_non_null(mkdtemp(j->dir));
+}
+
+void sn_small_job_init_for(struct sn_small_job *j,
+                           const struct sn_dataset *data,
+                           enum sn_strategy strategy, int workers,
+                           const char *supernet)
+{
     struct sn_spec *s = &j->spec;
 
     memset(j, 0, sizeof *j);
-    small_spec(s, strategy, workers);
+    sn_small_job_spec(s, strategy, workers);
     snprintf(s->supernet, sizeof s->supernet, "%s", supernet);
     if (supernet[0] != '\0') { /* nothing of training may be set */
         struct sn_spec initial;
@@ -216,19 +238,16 @@ void job_init_for(struct job *j, enum sn_strategy strategy, int workers,
         s->train.flip = initial.train.flip;
         s->sparsenas.warmup_epochs = initial.sparsenas.warmup_epochs;
     }
-    sn_dataset_info(set.data, &info);
-    if (sn_spec_resolve(s, &info, &err) != SN_OK)
-        fail_msg("%s: %s", err.pointer, err.message);
-    snprintf(j->dir, sizeof j->dir, "/tmp/snrunXXXXXX");
-    assert_non_null(mkdtemp(j->dir));
+    sn_small_job_begin(j, data);
 }
 
-void job_init(struct job *j, enum sn_strategy strategy, int workers)
+void sn_small_job_init(struct sn_small_job *j, const struct sn_dataset *data,
+                       enum sn_strategy strategy, int workers)
 {
-    job_init_for(j, strategy, workers, "");
+    sn_small_job_init_for(j, data, strategy, workers, "");
 }
 
-void job_close(struct job *j)
+void sn_small_job_close(struct sn_small_job *j)
 {
     free(j->members);
     struct sn_small_set folder = {0};
@@ -236,7 +255,8 @@ void job_close(struct job *j)
     sn_small_set_close(&folder);
 }
 
-enum sn_err attempt(struct job *j, bool resume, struct sn_error *err)
+enum sn_err sn_small_job_attempt(struct sn_small_job *j, bool resume,
+                                 struct sn_error *err)
 {
     char from[512];
     snprintf(from, sizeof from, "%s", j->checkpoint);
@@ -254,7 +274,7 @@ enum sn_err attempt(struct job *j, bool resume, struct sn_error *err)
                               .checkpoint = on_checkpoint,
                               .log = on_log};
     struct sn_run run = {.spec = &j->spec,
-                         .data = set.data,
+                         .data = j->data,
                          .dir = j->dir,
                          .resume = resume ? from : NULL,
                          .stop = &j->stop,
@@ -268,16 +288,17 @@ enum sn_err attempt(struct job *j, bool resume, struct sn_error *err)
     return sn_engine_run(&run, err);
 }
 
-void run_to_end(struct job *j, bool resume)
+void sn_small_job_run(struct sn_small_job *j, bool resume)
 {
     struct sn_error err = {0};
-    j->stop_at = NEVER;
+    j->stop_at = SN_STOP_NEVER;
     atomic_store(&j->stop, 0);
-    if (attempt(j, resume, &err) != SN_OK)
+    if (sn_small_job_attempt(j, resume, &err) != SN_OK)
         fail_msg("%s", err.message);
 }
 
-void assert_same_end(const struct job *a, const struct job *b)
+void sn_small_job_assert_same_end(const struct sn_small_job *a,
+                                  const struct sn_small_job *b)
 {
     assert_int_equal(a->step, b->step);
     assert_string_equal(a->xxh3, b->xxh3);

@@ -1,5 +1,6 @@
-/* Small whole jobs through the engine's door, for tests: what they report is
- * checked as it comes and kept, and they can be stopped anywhere.
+/* sn_small_job - small whole jobs through the engine's door, for tests: what
+ * they report is checked as it comes and kept, and they can be stopped
+ * anywhere.
  *
  * Fails the test on any error. Include after cmocka.h.
  */
@@ -9,35 +10,34 @@
 #include "engine/engine.h"
 #include "tests/engine/train/fixture.h"
 
-enum { MAX_FINAL = 64, MAX_VISITS = 32, MAX_ROWS = 4096 };
+enum { SN_SMALL_JOB_FINAL = 64, SN_SMALL_JOB_VISITS = 32 };
 
-extern struct sn_small_set set; /* whoever runs jobs makes and closes it */
-/* As the first run measured them; later ones need not. */
-struct latencies {
-    char fingerprint[256];
-    struct sn_latency_row rows[MAX_ROWS];
-    uint32_t n;
+enum sn_small_stop {
+    SN_STOP_NEVER,
+    SN_STOP_AT_STEP,
+    SN_STOP_AT_EARLY,
+    SN_STOP_AT_FINAL,
+    SN_STOP_AT_PHASE
 };
-extern struct latencies latencies;
-
-enum stop_at { NEVER, AT_STEP, AT_EARLY, AT_FINAL, AT_PHASE };
 
 /* A job's attempts and what they reported. */
-struct job {
+struct sn_small_job {
     struct sn_spec spec;
+    const struct sn_dataset *data; /* borrowed */
     char dir[64], checkpoint[512], xxh3[32];
     const char *weights, *keep;
     uint64_t step;
     atomic_int stop;
-    enum stop_at stop_at; /* the n-th of these */
+    enum sn_small_stop stop_at; /* the n-th of these */
     int stop_n;
     enum sn_phase_kind stop_phase;
 
-    enum sn_phase_kind visit[MAX_VISITS];
+    enum sn_phase_kind visit[SN_SMALL_JOB_VISITS];
     int visits;
     int n_early, n_final, n_verify, n_predictor, n_subspace, n_front, n_series,
         n_checkpoint, n_answer, n_log;
-    struct sn_evaluation final[MAX_FINAL];
+    uint32_t n_latencies; /* of a program's first; later ones take its */
+    struct sn_evaluation final[SN_SMALL_JOB_FINAL];
     struct sn_evaluation early; /* the last */
     struct sn_outcome_report outcome;
     int n_outcome;
@@ -50,16 +50,25 @@ struct job {
     double fraction;
 };
 
-/* Not resolved yet: three epochs of a job that may set more. */
-void small_spec(struct sn_spec *s, enum sn_strategy strategy, int workers);
-/* In three epochs. supernet: the name of weights to search, or "". */
-void job_init_for(struct job *j, enum sn_strategy strategy, int workers,
-                  const char *supernet);
-void job_init(struct job *j, enum sn_strategy strategy, int workers);
-void job_close(struct job *j);
+/* Three epochs; not resolved, so that a job may set more. */
+void sn_small_job_spec(struct sn_spec *s, enum sn_strategy strategy,
+                       int workers);
+/* supernet: the name of weights to search, or "". */
+void sn_small_job_init_for(struct sn_small_job *j,
+                           const struct sn_dataset *data,
+                           enum sn_strategy strategy, int workers,
+                           const char *supernet);
+void sn_small_job_init(struct sn_small_job *j, const struct sn_dataset *data,
+                       enum sn_strategy strategy, int workers);
+/* Of a spec that is set and the rest zero: resolves it and makes a folder. */
+void sn_small_job_begin(struct sn_small_job *j, const struct sn_dataset *data);
+void sn_small_job_close(struct sn_small_job *j);
 /* From the last checkpoint if `resume`. */
-enum sn_err attempt(struct job *j, bool resume, struct sn_error *err);
-void run_to_end(struct job *j, bool resume);
-void assert_same_end(const struct job *a, const struct job *b);
+enum sn_err sn_small_job_attempt(struct sn_small_job *j, bool resume,
+                                 struct sn_error *err);
+/* An attempt that nothing stops. */
+void sn_small_job_run(struct sn_small_job *j, bool resume);
+void sn_small_job_assert_same_end(const struct sn_small_job *a,
+                                  const struct sn_small_job *b);
 
 #endif

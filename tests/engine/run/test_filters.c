@@ -16,11 +16,13 @@
 
 #include "tests/engine/run/small_job.h"
 
+static struct sn_small_set set;
+
 /* A job whose early predictor can mostly be trusted: cost alone is signal
  * enough where there is one band. */
-static void job_init_trusted(struct job *j)
+static void job_init_trusted(struct sn_small_job *j)
 {
-    job_init(j, SN_STRATEGY_SPARSENAS, 1);
+    sn_small_job_init(j, set.data, SN_STRATEGY_SPARSENAS, 1);
     struct sn_spec *s = &j->spec;
     s->sparsenas.bands = 1;
     s->sparsenas.probes = 60;
@@ -34,7 +36,7 @@ static void job_init_trusted(struct job *j)
  * in a sub-space, in another, in the whole space. */
 static void filters_are_controls(void **state)
 {
-    struct job j[3];
+    struct sn_small_job j[3];
     for (int k = 0; k < 3; k++) {
         job_init_trusted(&j[k]);
         struct sn_spec *s = &j[k].spec;
@@ -44,7 +46,7 @@ static void filters_are_controls(void **state)
             s->sparsenas.subspace_size = 0;
             s->sparsenas.keep_fraction = 0.01;
         }
-        run_to_end(&j[k], false);
+        sn_small_job_run(&j[k], false);
         bool trusted = strncmp(j[k].verdict, "trusted", 7) == 0;
         assert_string_equal(j[k].early.arch, j[0].early.arch);
         assert_int_equal(j[k].early.correct, j[0].early.correct);
@@ -52,7 +54,7 @@ static void filters_are_controls(void **state)
         assert_int_equal(j[k].n_subspace, trusted && k != SN_KEEP_NONE);
         for (int i = 0; i < k && trusted; i++)
             assert_string_not_equal(j[k].xxh3, j[i].xxh3);
-        job_close(&j[k]);
+        sn_small_job_close(&j[k]);
     }
     if (j[0].n_subspace == 0)
         return; /* rounding of another CPU left no signal */
@@ -71,26 +73,26 @@ static void filters_are_controls(void **state)
 /* The second round probes, and keeps, inside the first one's sub-space. */
 static void rounds_narrow_on(void **state)
 {
-    struct job j;
+    struct sn_small_job j;
     job_init_trusted(&j);
     j.spec.sparsenas.rounds = 2;
     j.spec.sparsenas.max_retries = 0;
     j.spec.sparsenas.subspace_size = 20000;
-    run_to_end(&j, false);
+    sn_small_job_run(&j, false);
     assert_int_equal(j.visit[6], SN_PHASE_PROBE);
     assert_int_equal(j.n_early, 120);
     assert_true(j.n_subspace <= 2); /* each where the predictor is trusted */
-    job_close(&j);
+    sn_small_job_close(&j);
 }
 
 /* No tau lies above 1: it warms up longer, probes more, and then says that it
  * trains on unfiltered. */
 static void untrusted_is_tried_again(void **state)
 {
-    struct job j;
+    struct sn_small_job j;
     job_init_trusted(&j);
     j.spec.sparsenas.min_tau = 1;
-    run_to_end(&j, false);
+    sn_small_job_run(&j, false);
     assert_true(j.unfiltered);
     assert_int_equal(j.n_subspace, 0);
     assert_false(j.outcome.filtered);
@@ -100,7 +102,7 @@ static void untrusted_is_tried_again(void **state)
         assert_int_equal(j.visit[9], SN_PHASE_TRAIN);
         assert_true(j.n_early >= 120);
     }
-    job_close(&j);
+    sn_small_job_close(&j);
 }
 
 static int make_set(void **state)

@@ -21,15 +21,16 @@
 #include "engine/run/budget.h"
 #include "tests/engine/run/small_job.h"
 
+static struct sn_small_set set;
 /* The unbroken jobs that others are compared with. */
-static struct job whole, whole_ofa;
+static struct sn_small_job whole, whole_ofa;
 
 static void sparsenas_reports_all(void **state)
 {
     static const enum sn_phase_kind first[] = {SN_PHASE_PREPARE,
                                                SN_PHASE_WARMUP, SN_PHASE_PROBE,
                                                SN_PHASE_FIT, SN_PHASE_FILTER};
-    const struct job *j = &whole;
+    const struct sn_small_job *j = &whole;
     for (int i = 0; i < 5; i++)
         assert_int_equal(j->visit[i], first[i]);
     assert_int_equal(j->visit[j->visits - 3], SN_PHASE_TRAIN);
@@ -38,7 +39,7 @@ static void sparsenas_reports_all(void **state)
     assert_int_equal(j->step, 30);
     assert_true(j->n_early >= 12 && j->n_final >= 12);
     assert_true(j->n_predictor > 0 && j->n_front > 0 && j->n_series > 0 &&
-                j->n_log > 0 && latencies.n > 0);
+                j->n_log > 0 && j->n_latencies > 0);
     assert_int_equal(j->n_checkpoint, j->visits - 1);
     assert_int_equal(j->n_answer, 3);
     assert_true(j->fraction > 0.999);
@@ -48,29 +49,33 @@ static void sparsenas_reports_all(void **state)
 }
 
 static const struct stop {
-    enum stop_at at;
+    enum sn_small_stop at;
     int n;
     enum sn_phase_kind phase;
 } stops[] = {
-    {AT_STEP, 4, 0},  {AT_EARLY, 5, 0},  {AT_PHASE, 0, SN_PHASE_FILTER},
-    {AT_STEP, 21, 0}, {AT_FINAL, 17, 0}, /* of these 12, then of those again */
+    {SN_STOP_AT_STEP, 4, 0},
+    {SN_STOP_AT_EARLY, 5, 0},
+    {SN_STOP_AT_PHASE, 0, SN_PHASE_FILTER},
+    {SN_STOP_AT_STEP, 21, 0},
+    {SN_STOP_AT_FINAL, 17, 0}, /* of these 12, then of those again */
 };
 
 static void stop_and_resume(enum sn_strategy strategy, int workers,
-                            const struct stop *s, const struct job *unbroken)
+                            const struct stop *s,
+                            const struct sn_small_job *unbroken)
 {
-    struct job j;
+    struct sn_small_job j;
     struct sn_error err = {0};
-    job_init(&j, strategy, workers);
+    sn_small_job_init(&j, set.data, strategy, workers);
     j.stop_at = s->at;
     j.stop_n = s->n;
     j.stop_phase = s->phase;
-    assert_int_equal(attempt(&j, false, &err), SN_ERR_STOPPED);
+    assert_int_equal(sn_small_job_attempt(&j, false, &err), SN_ERR_STOPPED);
     assert_true(j.n_checkpoint > 0);
-    run_to_end(&j, true);
-    assert_same_end(&j, unbroken);
+    sn_small_job_run(&j, true);
+    sn_small_job_assert_same_end(&j, unbroken);
     assert_string_equal(j.outcome.verdict, unbroken->outcome.verdict);
-    job_close(&j);
+    sn_small_job_close(&j);
 }
 
 static void resumed_is_unbroken(void **state)
@@ -82,11 +87,11 @@ static void resumed_is_unbroken(void **state)
 
 static void two_workers_are_one(void **state)
 {
-    struct job j;
-    job_init(&j, SN_STRATEGY_SPARSENAS, 2);
-    run_to_end(&j, false);
-    assert_same_end(&j, &whole);
-    job_close(&j);
+    struct sn_small_job j;
+    sn_small_job_init(&j, set.data, SN_STRATEGY_SPARSENAS, 2);
+    sn_small_job_run(&j, false);
+    sn_small_job_assert_same_end(&j, &whole);
+    sn_small_job_close(&j);
 }
 
 static void ofa_resumes_too(void **state)
@@ -95,7 +100,7 @@ static void ofa_resumes_too(void **state)
     assert_true(whole_ofa.n_final >= 12);
     assert_int_equal(whole_ofa.n_early, 0);
     assert_int_equal(whole_ofa.n_answer, 3);
-    const struct stop in_expand = {AT_STEP, 26, 0};
+    const struct stop in_expand = {SN_STOP_AT_STEP, 26, 0};
     stop_and_resume(SN_STRATEGY_OFA, 2, &in_expand, &whole_ofa);
 }
 
@@ -115,20 +120,20 @@ static size_t read_file(const char *path, uint8_t **ret)
     return n;
 }
 
-static void refuse(struct job *j, const uint8_t *bytes, size_t n)
+static void refuse(struct sn_small_job *j, const uint8_t *bytes, size_t n)
 {
     struct sn_error err = {0};
     FILE *f = fopen(j->checkpoint, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, n, f), n);
     assert_int_equal(fclose(f), 0);
-    enum sn_err rc = attempt(j, true, &err);
+    enum sn_err rc = sn_small_job_attempt(j, true, &err);
     if (rc != SN_ERR_CORRUPT)
         fail_msg("%zu bytes: %s: %s", n, sn_err_name(rc), err.message);
 }
 
 /* What compofa did not train it does not answer; a bound in MACs is kept. */
-static void coupled_job_answers(const struct job *j)
+static void coupled_job_answers(const struct sn_small_job *j)
 {
     const struct sn_space *space = sn_spec_space(&j->spec);
     struct sn_arch arch, coupled;
@@ -148,36 +153,37 @@ static void coupled_job_answers(const struct job *j)
 static void every_strategy_ends(void **state)
 {
     for (int s = SN_STRATEGY_COMPOFA; s <= SN_STRATEGY_FAIRNAS; s++) {
-        struct job unbroken, broken;
+        struct sn_small_job unbroken, broken;
         struct sn_error err = {0};
-        job_init(&unbroken, (enum sn_strategy)s, 1);
-        job_init(&broken, (enum sn_strategy)s, 2);
+        sn_small_job_init(&unbroken, set.data, (enum sn_strategy)s, 1);
+        sn_small_job_init(&broken, set.data, (enum sn_strategy)s, 2);
         unbroken.spec.epochs = broken.spec.epochs = 1;
         unbroken.spec.search.macs.automatic = s == SN_STRATEGY_COMPOFA;
-        run_to_end(&unbroken, false);
-        broken.stop_at = AT_STEP;
+        sn_small_job_run(&unbroken, false);
+        broken.stop_at = SN_STOP_AT_STEP;
         broken.stop_n = 5;
-        assert_int_equal(attempt(&broken, false, &err), SN_ERR_STOPPED);
-        run_to_end(&broken, true);
+        assert_int_equal(sn_small_job_attempt(&broken, false, &err),
+                         SN_ERR_STOPPED);
+        sn_small_job_run(&broken, true);
         assert_int_equal(unbroken.step, broken.step);
         assert_string_equal(unbroken.xxh3, broken.xxh3);
         assert_true(broken.n_answer > 0);
         if (s == SN_STRATEGY_COMPOFA)
             coupled_job_answers(&unbroken);
-        job_close(&unbroken);
-        job_close(&broken);
+        sn_small_job_close(&unbroken);
+        sn_small_job_close(&broken);
     }
 }
 
 static void damage_is_refused(void **state)
 {
-    struct job j;
+    struct sn_small_job j;
     struct sn_error err = {0};
     uint8_t *bytes = NULL;
-    job_init(&j, SN_STRATEGY_SPARSENAS, 1);
-    j.stop_at = AT_STEP;
+    sn_small_job_init(&j, set.data, SN_STRATEGY_SPARSENAS, 1);
+    j.stop_at = SN_STOP_AT_STEP;
     j.stop_n = 4;
-    assert_int_equal(attempt(&j, false, &err), SN_ERR_STOPPED);
+    assert_int_equal(sn_small_job_attempt(&j, false, &err), SN_ERR_STOPPED);
     atomic_store(&j.stop, 1);
     size_t n = read_file(j.checkpoint, &bytes);
     /* the header; numbers are under the checksum that the caller was told */
@@ -191,7 +197,7 @@ static void damage_is_refused(void **state)
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
         refuse(&j, bytes, cuts[i]);
     free(bytes);
-    job_close(&j);
+    sn_small_job_close(&j);
 }
 
 /* ---- weights that are there ---- */
@@ -203,11 +209,11 @@ static void supernet_is_searched(void **state)
     static const enum sn_phase_kind want[] = {
         SN_PHASE_PREPARE, SN_PHASE_PROBE,    SN_PHASE_FIT,
         SN_PHASE_FILTER,  SN_PHASE_EVALUATE, SN_PHASE_SEARCH};
-    struct job one, two;
+    struct sn_small_job one, two;
     struct sn_error err = {0};
-    job_init_for(&one, SN_STRATEGY_SPARSENAS, 1, "kept");
+    sn_small_job_init_for(&one, set.data, SN_STRATEGY_SPARSENAS, 1, "kept");
     one.weights = kept;
-    run_to_end(&one, false);
+    sn_small_job_run(&one, false);
     assert_int_equal(one.visits, 6);
     for (int i = 0; i < 6; i++)
         assert_int_equal(one.visit[i], want[i]);
@@ -220,58 +226,56 @@ static void supernet_is_searched(void **state)
     assert_int_equal(one.n_series > 0, one.n_front > 0); /* hypervolume */
     assert_true(one.fraction > 0.999);
 
-    static const struct stop at[] = {{AT_EARLY, 5, 0}, {AT_FINAL, 6, 0}};
+    static const struct stop at[] = {{SN_STOP_AT_EARLY, 5, 0},
+                                     {SN_STOP_AT_FINAL, 6, 0}};
     for (int i = 0; i < 2; i++) {
-        job_init_for(&two, SN_STRATEGY_SPARSENAS, 2 - i, "kept");
+        sn_small_job_init_for(&two, set.data, SN_STRATEGY_SPARSENAS, 2 - i,
+                              "kept");
         two.weights = kept;
         two.stop_at = at[i].at;
         two.stop_n = at[i].n;
-        assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
-        run_to_end(&two, true);
-        assert_same_end(&two, &one);
-        job_close(&two);
+        assert_int_equal(sn_small_job_attempt(&two, false, &err),
+                         SN_ERR_STOPPED);
+        sn_small_job_run(&two, true);
+        sn_small_job_assert_same_end(&two, &one);
+        sn_small_job_close(&two);
     }
-    job_close(&one);
+    sn_small_job_close(&one);
 }
 
 static void supernet_is_needed(void **state)
 {
-    struct job j;
+    struct sn_small_job j;
     struct sn_error err = {0};
-    job_init_for(&j, SN_STRATEGY_SPARSENAS, 1, "kept");
-    assert_int_equal(attempt(&j, false, &err), SN_ERR_INVALID);
+    sn_small_job_init_for(&j, set.data, SN_STRATEGY_SPARSENAS, 1, "kept");
+    assert_int_equal(sn_small_job_attempt(&j, false, &err), SN_ERR_INVALID);
     assert_string_equal(err.pointer, "/supernet");
     j.weights = "/nowhere/at/all";
-    assert_int_equal(attempt(&j, false, &err), SN_ERR_NOTFOUND);
-    job_close(&j);
+    assert_int_equal(sn_small_job_attempt(&j, false, &err), SN_ERR_NOTFOUND);
+    sn_small_job_close(&j);
 }
 
 /* ---- one architecture of them ---- */
 
-static void single_init(struct job *j, enum sn_strategy strategy, int workers,
-                        const char *arch)
+static void single_init(struct sn_small_job *j, enum sn_strategy strategy,
+                        int workers, const char *arch)
 {
-    struct sn_dataset_info info;
-    struct sn_error err = {0};
     struct sn_spec *s = &j->spec;
     memset(j, 0, sizeof *j);
-    small_spec(s, strategy, workers);
+    sn_small_job_spec(s, strategy, workers);
     s->train.learning_rate = strategy == SN_STRATEGY_SCRATCH ? 0.05 : 0.005;
     snprintf(s->architecture, sizeof s->architecture, "%s", arch);
     if (strategy == SN_STRATEGY_FINETUNE) {
         snprintf(s->supernet, sizeof s->supernet, "kept");
         j->weights = kept;
     }
-    sn_dataset_info(set.data, &info);
-    if (sn_spec_resolve(s, &info, &err) != SN_OK)
-        fail_msg("%s: %s", err.pointer, err.message);
-    snprintf(j->dir, sizeof j->dir, "/tmp/snrunXXXXXX");
-    assert_non_null(mkdtemp(j->dir));
+    sn_small_job_begin(j, set.data);
 }
 
 /* The small set's: half of its hold-out, and all of its test images. */
-static void assert_measured(const struct job *j, enum sn_stage_kind stage,
-                            enum sn_split split, uint64_t step)
+static void assert_measured(const struct sn_small_job *j,
+                            enum sn_stage_kind stage, enum sn_split split,
+                            uint64_t step)
 {
     const struct sn_evaluation *e = &j->last[stage][split];
     assert_string_equal(e->arch, j->spec.architecture);
@@ -287,11 +291,11 @@ static void architecture_is_fine_tuned(void **state)
     static const enum sn_phase_kind want[] = {
         SN_PHASE_PREPARE, SN_PHASE_EVALUATE, SN_PHASE_TRAIN, SN_PHASE_EVALUATE,
         SN_PHASE_SEARCH};
-    struct job one, two;
+    struct sn_small_job one, two;
     struct sn_error err = {0};
     const char *arch = whole.final[0].arch;
     single_init(&one, SN_STRATEGY_FINETUNE, 1, arch);
-    run_to_end(&one, false);
+    sn_small_job_run(&one, false);
     assert_int_equal(one.visits, 5);
     for (int i = 0; i < 5; i++)
         assert_int_equal(one.visit[i], want[i]);
@@ -316,38 +320,39 @@ static void architecture_is_fine_tuned(void **state)
     assert_true(one.last[SN_STAGE_VERIFY][SN_SPLIT_TEST].correct >=
                 one.last[SN_STAGE_EARLY][SN_SPLIT_TEST].correct);
 
-    static const struct stop at[] = {{AT_EARLY, 1, 0},
-                                     {AT_STEP, 11, 0},
-                                     {AT_FINAL, 1, 0},
-                                     {AT_PHASE, 0, SN_PHASE_SEARCH}};
+    static const struct stop at[] = {{SN_STOP_AT_EARLY, 1, 0},
+                                     {SN_STOP_AT_STEP, 11, 0},
+                                     {SN_STOP_AT_FINAL, 1, 0},
+                                     {SN_STOP_AT_PHASE, 0, SN_PHASE_SEARCH}};
     for (int i = 0; i < 4; i++) {
         single_init(&two, SN_STRATEGY_FINETUNE, 2 - i % 2, arch);
         two.stop_at = at[i].at;
         two.stop_n = at[i].n;
         two.stop_phase = at[i].phase;
-        assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
-        run_to_end(&two, true);
-        assert_same_end(&two, &one);
+        assert_int_equal(sn_small_job_attempt(&two, false, &err),
+                         SN_ERR_STOPPED);
+        sn_small_job_run(&two, true);
+        sn_small_job_assert_same_end(&two, &one);
         for (int split = SN_SPLIT_HOLDOUT; split <= SN_SPLIT_TEST; split++) {
             assert_int_equal(two.last[SN_STAGE_EARLY][split].correct,
                              one.last[SN_STAGE_EARLY][split].correct);
             assert_int_equal(two.last[SN_STAGE_VERIFY][split].correct,
                              one.last[SN_STAGE_VERIFY][split].correct);
         }
-        job_close(&two);
+        sn_small_job_close(&two);
     }
-    job_close(&one);
+    sn_small_job_close(&one);
 }
 
 static void architecture_is_trained_alone(void **state)
 {
     static const enum sn_phase_kind want[] = {
         SN_PHASE_PREPARE, SN_PHASE_TRAIN, SN_PHASE_EVALUATE, SN_PHASE_SEARCH};
-    struct job one, two;
+    struct sn_small_job one, two;
     struct sn_error err = {0};
     const char *arch = whole.final[0].arch;
     single_init(&one, SN_STRATEGY_SCRATCH, 1, arch);
-    run_to_end(&one, false);
+    sn_small_job_run(&one, false);
     assert_int_equal(one.visits, 4);
     for (int i = 0; i < 4; i++)
         assert_int_equal(one.visit[i], want[i]);
@@ -356,13 +361,13 @@ static void architecture_is_trained_alone(void **state)
     assert_int_equal(one.n_answer, 1);
     assert_measured(&one, SN_STAGE_VERIFY, SN_SPLIT_TEST, 30);
     single_init(&two, SN_STRATEGY_SCRATCH, 2, arch);
-    two.stop_at = AT_STEP;
+    two.stop_at = SN_STOP_AT_STEP;
     two.stop_n = 17;
-    assert_int_equal(attempt(&two, false, &err), SN_ERR_STOPPED);
-    run_to_end(&two, true);
-    assert_same_end(&two, &one);
-    job_close(&two);
-    job_close(&one);
+    assert_int_equal(sn_small_job_attempt(&two, false, &err), SN_ERR_STOPPED);
+    sn_small_job_run(&two, true);
+    sn_small_job_assert_same_end(&two, &one);
+    sn_small_job_close(&two);
+    sn_small_job_close(&one);
 }
 
 static enum sn_err export_to(const char *path, const struct sn_export *base,
@@ -410,19 +415,19 @@ static void models_come_out(void **state)
 static int make_set(void **state)
 {
     sn_small_set_init(&set, 400, 40);
-    job_init(&whole, SN_STRATEGY_SPARSENAS, 1);
+    sn_small_job_init(&whole, set.data, SN_STRATEGY_SPARSENAS, 1);
     snprintf(kept, sizeof kept, "%s/kept.safetensors", whole.dir);
     whole.keep = kept;
-    run_to_end(&whole, false);
-    job_init(&whole_ofa, SN_STRATEGY_OFA, 1);
-    run_to_end(&whole_ofa, false);
+    sn_small_job_run(&whole, false);
+    sn_small_job_init(&whole_ofa, set.data, SN_STRATEGY_OFA, 1);
+    sn_small_job_run(&whole_ofa, false);
     return 0;
 }
 
 static int remove_set(void **state)
 {
-    job_close(&whole);
-    job_close(&whole_ofa);
+    sn_small_job_close(&whole);
+    sn_small_job_close(&whole_ofa);
     sn_small_set_close(&set);
     return 0;
 }
