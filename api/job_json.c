@@ -47,18 +47,18 @@ static json_t *text_or_null(const char *text)
 
 static json_t *build(const struct sn_job_view *job, bool whole)
 {
-    static const char *const shown[] = {"dataset", "space", "strategy",
-                                        "epochs"};
     const struct sn_spec *s = job->spec;
-    json_t *o = json_object(), *spec = sn_json_stored(job->spec_resolved_json);
+    json_t *o = json_object();
     sn_json_put(o, "id", sn_json_string(job->id));
     sn_json_put(o, "name", sn_json_string(job->name));
     sn_json_put(o, "state", sn_json_string(sn_job_state_name(job->state)));
     sn_json_put(o, "reason", sn_json_string(job->reason));
     sn_json_put(o, "paused_by", sn_json_string(job->paused_by));
     sn_json_put(o, "priority", json_integer(job->priority));
-    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
-        sn_json_put(o, shown[i], json_incref(json_object_get(spec, shown[i])));
+    sn_json_put(o, "dataset", sn_json_string(s->dataset));
+    sn_json_put(o, "space", sn_json_string(s->space));
+    sn_json_put(o, "strategy", sn_json_string(sn_strategy_names[s->strategy]));
+    sn_json_put(o, "epochs", sn_json_number(s->epochs));
     sn_json_put(o, "architecture", text_or_null(s->architecture));
     sn_json_put(o, "parent", text_or_null(s->parent));
     sn_json_put(o, "labels", sn_json_stored(job->labels_json));
@@ -72,7 +72,7 @@ static json_t *build(const struct sn_job_view *job, bool whole)
     if (whole) {
         json_t *supernet = json_object();
         sn_json_put(o, "cost", parsed(sn_json_cost(job->progress.cost)));
-        sn_json_put(o, "spec", json_incref(spec));
+        sn_json_put(o, "spec", sn_json_stored(job->spec_resolved_json));
         sn_json_put(o, "spec_given", sn_json_stored(job->spec_given_json));
         sn_json_put(supernet, "step",
                     json_integer((json_int_t)job->checkpoint_step));
@@ -82,7 +82,6 @@ static json_t *build(const struct sn_job_view *job, bool whole)
         sn_json_put(o, "supernet", supernet);
     }
     sn_json_put(o, "links", links_of(job));
-    json_decref(spec);
     return o;
 }
 

@@ -257,24 +257,31 @@ static void put_text(struct out *o, const char *text)
     put(o, text, strlen(text));
 }
 
+static void put_escape(struct out *o, unsigned char c)
+{
+    char escape[8];
+    if (c == '\n')
+        snprintf(escape, sizeof escape, "\\n");
+    else if (c == '"' || c == '\\')
+        snprintf(escape, sizeof escape, "\\%c", c);
+    else
+        snprintf(escape, sizeof escape, "\\u%04x", c);
+    put_text(o, escape);
+}
+
 static void put_string(struct out *o, const char *text, size_t n)
 {
+    size_t plain = 0; /* from here on nothing was put yet */
     put(o, "\"", 1);
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
-        char escape[8];
-        if (c == '"' || c == '\\') {
-            snprintf(escape, sizeof escape, "\\%c", c);
-            put_text(o, escape);
-        } else if (c == '\n') {
-            put(o, "\\n", 2);
-        } else if (c < 0x20 || c == 0x7f) {
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-            put_text(o, escape);
-        } else {
-            put(o, text + i, 1);
-        }
+        if (c != '"' && c != '\\' && c >= 0x20 && c != 0x7f)
+            continue;
+        put(o, text + plain, i - plain);
+        put_escape(o, c);
+        plain = i + 1;
     }
+    put(o, text + plain, n - plain);
     put(o, "\"", 1);
 }
 

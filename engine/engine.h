@@ -160,6 +160,7 @@ enum sn_cost_kind {
     SN_COST_KINDS
 };
 extern const char *const sn_cost_names[SN_COST_KINDS]; /* "latency_ms", ... */
+extern const char *const sn_strategy_names[]; /* "sparsenas", ...; NULL ends */
 extern const char *const sn_keep_names[]; /* "predicted", ...; NULL ends it */
 
 /* The table of settings: how JSON, defaults, ranges and documentation know the

@@ -36,7 +36,7 @@ const char *const sn_split_names[3] = {
     [SN_SPLIT_TEST] = "test",
 };
 
-static const char *const strategies[] = {
+const char *const sn_strategy_names[] = {
     "sparsenas", "ofa",     "compofa",  "bignas",  "alphanet", "attentivenas",
     "spos",      "fairnas", "finetune", "scratch", NULL};
 const char *const sn_keep_names[] = {
@@ -74,7 +74,7 @@ static const struct sn_field fields[] = {
     {"/parent", SN_FIELD_STRING, AT(parent), 0, SN_NAME_MAX - 1, 0, "", NULL,
      false, "the job that the architecture is of"},
     {"/strategy", SN_FIELD_ENUM, AT(strategy), 0, 0, SN_STRATEGY_SPARSENAS,
-     NULL, strategies, false,
+     NULL, sn_strategy_names, false,
      "how the supernet is trained; or one architecture: finetune, scratch",
      true},
     {"/epochs", SN_FIELD_DOUBLE, AT(epochs), 0, 10000, 12, NULL, NULL, false,

@@ -5,9 +5,9 @@
 //   requests_per_s, windows[] {served, images_per_s, served_per_s, p50_ms,
 //   p99_ms, failed}, ratio (median served / median quiet),
 //   daemon_loop_cpu and client_cpu (shares of one core while served)
-// The client runs on the same cores: its own share is in the ratio.
+// The client (bench_load.c) runs on the same cores: its own share is in the ratio.
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 
 const { Daemon, makeFolder, sleep } = await import('../blackbox/harness.mjs');
@@ -15,7 +15,6 @@ const { Daemon, makeFolder, sleep } = await import('../blackbox/harness.mjs');
 const PAIRS = Number(process.env.BENCH_PAIRS ?? 5);
 const WINDOW_S = Number(process.env.BENCH_WINDOW_S ?? 12);
 const REQUESTS = Number(process.env.BENCH_REQUESTS ?? 200);
-const CONNECTIONS = 8;
 const TICKS_PER_S = 100; // of /proc/*/stat on Linux
 
 /** @param {number[]} values */
@@ -27,62 +26,16 @@ function loopSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
 }
 
-/** One kept connection that sends one request at a time; plain sockets, since
- * an HTTP client's own work would be measured along. Replies have a length.
- * @param {URL} base @param {(ok: boolean, ms: number) => void} done */
-function connection(base, done) {
-  const socket = connect(Number(base.port), base.hostname);
-  let seen = 0, whole = 0, ok = false, start = 0;
-  socket.setNoDelay(true);
-  socket.on('data', (/** @type {Buffer} */ chunk) => {
-    if (whole === 0) {
-      const head = chunk.toString('latin1', 0, chunk.indexOf('\r\n\r\n') + 4);
-      ok = head.startsWith('HTTP/1.1 200');
-      whole = head.length + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? NaN);
-    }
-    seen += chunk.length;
-    if (seen >= whole) {
-      whole = seen = 0;
-      free.push(send);
-      done(ok, performance.now() - start);
-    }
-  });
-  socket.on('error', () => done(false, 0));
-  /** @param {string} path */
-  const send = (path) => {
-    start = performance.now();
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${base.host}\r\n\r\n`);
-  };
-  /** @type {((path: string) => void)[]} */
-  const free = connection.free;
-  free.push(send);
-  return socket;
-}
-/** @type {((path: string) => void)[]} */
-connection.free = [];
+const load = join(process.env.top_builddir ?? '.', 'tests', 'bench', 'bench_load');
 
-/** Calls in turn, REQUESTS a second, until told to stop.
- * @param {string} base @param {string[]} paths */
+/** Calls in turn for a window. @param {string} base @param {string[]} paths
+ * @returns {Promise<{served: number, failed: number, p50_ms: number, p99_ms: number, cpu_s: number}>} */
 function client(base, paths) {
-  /** @type {number[]} */
-  const took = [];
-  let sent = 0, failed = 0;
-  connection.free = [];
-  const sockets = Array.from({ length: CONNECTIONS }, () => connection(new URL(base), (ok, ms) => {
-    if (!ok) failed++;
-    took.push(ms);
-  }));
-  const began = performance.now();
-  const timer = setInterval(() => {
-    for (const due = ((performance.now() - began) * REQUESTS) / 1000; sent < due && connection.free.length > 0; sent++)
-      connection.free.shift()?.(paths[sent % paths.length]);
-  }, 10);
-  return () => {
-    clearInterval(timer);
-    for (const socket of sockets) socket.destroy();
-    took.sort((a, b) => a - b);
-    return { served: took.length, failed, p50: took[took.length >> 1], p99: took[Math.floor(took.length * 0.99)] };
-  };
+  const { hostname, port } = new URL(base);
+  return new Promise((done, fail) => {
+    execFile(load, [hostname, port, String(REQUESTS), String(WINDOW_S), ...paths],
+      (err, text) => (err ? fail(err) : done(JSON.parse(text))));
+  });
 }
 
 const daemon = await new Daemon(await makeFolder()).start();
@@ -105,19 +58,16 @@ try {
     const served = i % 2 === (i >> 1) % 2; // quiet first, then served first
     const before = await work();
     const loopBefore = loopSeconds(daemon.child.pid);
-    const cpuBefore = process.cpuUsage();
-    const stop = served ? client(daemon.base, paths) : undefined;
-    await sleep(1000 * WINDOW_S);
-    const seen = stop?.();
-    if (served) {
-      const cpu = process.cpuUsage(cpuBefore);
-      clientS += (cpu.user + cpu.system) / 1e6;
+    const seen = served ? await client(daemon.base, paths) : undefined;
+    if (!served) await sleep(1000 * WINDOW_S);
+    if (seen) {
+      clientS += seen.cpu_s;
       loop += loopSeconds(daemon.child.pid) - loopBefore;
     }
     const after = await work();
     const row = {
       served, images_per_s: (after.images - before.images) / (after.wall - before.wall),
-      served_per_s: (seen?.served ?? 0) / WINDOW_S, failed: seen?.failed ?? 0, p50_ms: seen?.p50 ?? null, p99_ms: seen?.p99 ?? null,
+      served_per_s: (seen?.served ?? 0) / WINDOW_S, failed: seen?.failed ?? 0, p50_ms: seen?.p50_ms ?? null, p99_ms: seen?.p99_ms ?? null,
     };
     windows.push(row);
     console.log(`${served ? 'served' : 'quiet '} ${row.images_per_s.toFixed(0)} images/s` +
