@@ -188,7 +188,7 @@ bool sn_child_read_answer(const char *payload, uint32_t *ret_index,
     const char *arch = json_string_value(member(member(o, "best"), "arch"));
     const bool found = json_is_true(member(o, "found"));
     const bool good =
-        json_is_object(o) && i >= 0 && i < SN_MAX_TARGETS &&
+        json_is_object(o) && i >= 0 && i < SN_MAX_ANSWERS &&
         (!found || (arch != NULL && strlen(arch) < SN_ARCH_ID_MAX));
     if (good) {
         *ret_index = (uint32_t)i;

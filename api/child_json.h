@@ -40,7 +40,7 @@ void sn_child_id(const char *parent, const char *arch,
  * the child's id read back: false when it is no such payload. */
 char *sn_child_event(const char *id, const struct sn_spec *spec);
 bool sn_child_read_event(const char *payload, char ret_id[SN_ID_MAX]);
-/* Of an answer's payload: its target (under SN_MAX_TARGETS), and the
+/* Of an answer's payload: its target (under SN_MAX_ANSWERS), and the
  * architecture that was found, "" for none; false when it is no answer's. */
 bool sn_child_read_answer(const char *payload, uint32_t *ret_index,
                           char ret_arch[SN_ARCH_ID_MAX]);

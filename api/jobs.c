@@ -147,7 +147,7 @@ static bool add_answer(void *arg, const struct sn_event *row)
     json_t *answers = arg;
     json_t *answer = sn_json_stored(row->payload);
     json_int_t index = json_integer_value(json_object_get(answer, "index"));
-    if (!json_is_object(answer) || index < 0 || index >= SN_MAX_TARGETS) {
+    if (!json_is_object(answer) || index < 0 || index >= SN_MAX_ANSWERS) {
         json_decref(answer);
         return true;
     }

@@ -8,7 +8,7 @@
 #include "api/spec_json.h"
 #include "daemon/log.h"
 
-enum { MAX_CHILDREN = 2 * SN_MAX_TARGETS };
+enum { MAX_CHILDREN = 2 * SN_MAX_ANSWERS };
 
 /* A job that has to be there. */
 struct child {
@@ -21,7 +21,7 @@ struct follow {
     struct sn_follow_config config;
     char parent[SN_ID_MAX];
     bool scratch;
-    char winner[SN_MAX_TARGETS][SN_ARCH_ID_MAX]; /* by target, "": none */
+    char winner[SN_MAX_ANSWERS][SN_ARCH_ID_MAX]; /* by target, "": none */
     struct child child[MAX_CHILDREN];
     size_t n;
     struct sn_error error;
@@ -75,7 +75,7 @@ static void look(void *arg, struct sn_reader *reader)
         .job = f->parent, .types = answers, .n_types = 1};
     enum sn_err code =
         sn_reader_events(reader, &query, on_answer, f, &f->error);
-    for (int t = 0; t < SN_MAX_TARGETS && code == SN_OK; t++) {
+    for (int t = 0; t < SN_MAX_ANSWERS && code == SN_OK; t++) {
         if (f->winner[t][0] == '\0')
             continue;
         add_child(f, f->winner[t], SN_STRATEGY_FINETUNE);

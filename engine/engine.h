@@ -56,6 +56,8 @@ enum sn_jitter { SN_JITTER_AUTO, SN_JITTER_OFF, SN_JITTER_ON };
 enum sn_precision { SN_PRECISION_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16 };
 
 enum { SN_MAX_TARGETS = 8, SN_LABEL_MAX = 128, SN_MAX_VETO = 64 };
+/* Targets of all costs together: latencies and MACs. */
+enum { SN_MAX_ANSWERS = 2 * SN_MAX_TARGETS };
 
 /* Architectures by their ids; ids beyond n are zero. */
 struct sn_arch_list {

@@ -11,8 +11,7 @@
 #include "engine/search/nsga2.h"
 
 /* The candidates of every target, and the ends. */
-enum { ALL_TARGETS = 2 * SN_MAX_TARGETS };
-enum { MAX_VERIFIED = SN_VERIFIED_A_TARGET * ALL_TARGETS + 2 };
+enum { MAX_VERIFIED = SN_VERIFIED_A_TARGET * SN_MAX_ANSWERS + 2 };
 
 /* An architecture that was verified: measured accuracy and latency. */
 struct verified {
@@ -39,7 +38,7 @@ struct search {
     uint32_t n_front;
     uint32_t n;
     struct verified item[MAX_VERIFIED];
-    struct target target[ALL_TARGETS];
+    struct target target[SN_MAX_ANSWERS];
     uint32_t n_targets;
 };
 
@@ -296,7 +295,6 @@ static enum sn_err verify_accuracy(struct search *s, struct sn_error *err)
         .first = (uint32_t)job->spec->sparsenas.probe_images,
         .count = (uint32_t)job->spec->search.images,
     };
-    struct sn_evaluate_result r;
     for (uint32_t i = 0; i < s->n; i++) {
         struct verified *v = &s->item[i];
         const struct sn_measured *known = find_final(job, &v->m.arch);
@@ -305,13 +303,9 @@ static enum sn_err verify_accuracy(struct search *s, struct sn_error *err)
         if (known != NULL) {
             v->m = *known; /* the same images and weights: the same count */
         } else {
-            enum sn_err rc =
-                sn_evaluate(job->evaluator, &settings, &v->m.arch, 1, &r, err);
+            enum sn_err rc = sn_job_count(job, &settings, &v->m, err);
             if (rc != SN_OK)
                 return rc;
-            memcpy(v->m.halves.correct, r.half_correct, sizeof r.half_correct);
-            memcpy(v->m.halves.images, r.half_images, sizeof r.half_images);
-            sn_job_spend(job, r.images + settings.calibration, r.macs);
         }
         v->estimate = believe(s, &v->m, &v->m.arch);
         job->phase_done = 0.9 * (i + 1) / s->n;
@@ -376,17 +370,12 @@ static enum sn_err test_item(struct search *s, uint32_t i, struct sn_error *err)
         .split = SN_SPLIT_TEST,
         .count = sn_view_count(job->view, SN_SPLIT_TEST),
     };
-    struct sn_evaluate_result r;
     struct sn_evaluation e, known;
     struct sn_measured m = {.arch = v->m.arch};
-    enum sn_err rc =
-        sn_evaluate(job->evaluator, &settings, &v->m.arch, 1, &r, err);
+    enum sn_err rc = sn_job_count(job, &settings, &m, err);
     if (rc != SN_OK)
         return rc;
-    memcpy(m.halves.correct, r.half_correct, sizeof r.half_correct);
-    memcpy(m.halves.images, r.half_images, sizeof r.half_images);
     v->test = m.halves;
-    sn_job_spend(job, r.images + settings.calibration, r.macs);
     describe(s, i, &known);
     sn_job_evaluation(job, &m, SN_STAGE_VERIFY, SN_SPLIT_TEST, &e);
     e.predicted = known.predicted;

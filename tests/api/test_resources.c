@@ -143,6 +143,7 @@ static void put_rows(struct harness *h)
     harness_event(h, "ja", "log", "{\"level\":\"info\",\"text\":\"one\"}");
     harness_event(h, "ja", "answer", "{\"index\":1,\"arch\":\"old\"}");
     harness_event(h, "ja", "answer", "{\"index\":1,\"arch\":\"new\"}");
+    harness_event(h, "ja", "answer", "{\"index\":12,\"arch\":\"macs\"}");
     harness_event(h, "ja", "log", "{\"level\":\"info\",\"text\":\"two\"}");
     harness_settle(h);
 }
@@ -269,9 +270,10 @@ static void test_one(void **state)
     snprintf(etag, sizeof etag, "If-None-Match: %s\r\n",
              reply_header(&last, "ETag"));
     const json_t *answers = json_object_get(o, "answers");
-    assert_int_equal(json_array_size(answers), 2);
+    assert_int_equal(json_array_size(answers), 13); /* of 8 + 5 targets */
     assert_true(json_is_null(json_array_get(answers, 0)));
     assert_string_equal(text(json_array_get(answers, 1), "arch"), "new");
+    assert_string_equal(text(json_array_get(answers, 12), "arch"), "macs");
     assert_string_equal(text(json_object_get(o, "supernet"), "xxh3"),
                         "0123456789abcdef");
     assert_string_equal(text(json_object_get(o, "spec"), "space"), "mbv3-tiny");
