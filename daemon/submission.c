@@ -34,13 +34,10 @@ static void submission_free(struct submission *s)
     free(s);
 }
 
-static enum sn_err add_to_table(struct submission *s, struct sn_error *err)
+static struct sn_job row_of(const struct submission *s)
 {
-    struct sn_job_entry *entry;
-    struct sn_job row = {
+    return (struct sn_job){
         .id = s->id,
-        .seq = s->written.seq,
-        .revision = 1,
         .name = s->spec.name,
         .spec_given = s->given,
         .spec_resolved = s->resolved,
@@ -50,6 +47,14 @@ static enum sn_err add_to_table(struct submission *s, struct sn_error *err)
         .created_ms = s->time_ms,
         .best_accuracy = NAN,
     };
+}
+
+static enum sn_err add_to_table(struct submission *s, struct sn_error *err)
+{
+    struct sn_job_entry *entry;
+    struct sn_job row = row_of(s);
+    row.seq = s->written.seq;
+    row.revision = 1;
     return sn_jobs_add(s->config->jobs, &row, &s->spec, &entry, err);
 }
 
@@ -154,17 +159,7 @@ void sn_submission_start(const struct sn_submission_config *config,
     }
     s->done = done;
     s->arg = arg;
-    struct sn_job row = {
-        .id = s->id,
-        .name = s->spec.name,
-        .spec_given = s->given,
-        .spec_resolved = s->resolved,
-        .labels = s->labels,
-        .state = SN_JOB_QUEUED,
-        .priority = s->spec.priority,
-        .created_ms = s->time_ms,
-        .best_accuracy = NAN,
-    };
+    struct sn_job row = row_of(s);
     struct sn_write write = {.events = s->event,
                              .n_events = s->n_events,
                              .done = on_insert_written,

@@ -170,6 +170,10 @@ struct sn_fit {
     struct sn_signal signal;
     bool trusted; /* a filter may stand on it */
 };
+/* One architecture, its cost counted, without a report of it. */
+enum sn_err sn_job_count(struct sn_job *job,
+                         const struct sn_evaluate_settings *settings,
+                         struct sn_measured *m, struct sn_error *err);
 /* Fits a predictor on measured architectures and reports its quality.
  * ret_predicted [n], or NULL: the predictions out of fold. */
 enum sn_err sn_job_fit(struct sn_job *job, enum sn_stage_kind stage,

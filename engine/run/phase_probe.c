@@ -12,6 +12,16 @@ struct sn_veto sn_job_veto(const struct sn_job *job)
 
 /* ---- measuring a list ---- */
 
+static void take_result(struct sn_job *job,
+                        const struct sn_evaluate_settings *settings,
+                        const struct sn_evaluate_result *r,
+                        struct sn_measured *m)
+{
+    memcpy(m->halves.correct, r->half_correct, sizeof r->half_correct);
+    memcpy(m->halves.images, r->half_images, sizeof r->half_images);
+    sn_job_spend(job, r->images + settings->calibration, r->macs);
+}
+
 static void report_group(struct sn_job *job,
                          const struct sn_evaluate_result *results,
                          const struct sn_evaluate_settings *settings,
@@ -20,10 +30,7 @@ static void report_group(struct sn_job *job,
 {
     struct sn_evaluation e;
     for (uint32_t i = 0; i < n; i++) {
-        const struct sn_evaluate_result *r = &results[i];
-        memcpy(list[i].halves.correct, r->half_correct, sizeof r->half_correct);
-        memcpy(list[i].halves.images, r->half_images, sizeof r->half_images);
-        sn_job_spend(job, r->images + settings->calibration, r->macs);
+        take_result(job, settings, &results[i], &list[i]);
         sn_job_evaluation(job, &list[i], stage, settings->split, &e);
         sn_job_report_evaluation(job, &e);
     }
@@ -72,6 +79,18 @@ enum sn_err sn_job_measure(struct sn_job *job,
         sn_job_progress(job, false);
     }
     return SN_OK;
+}
+
+enum sn_err sn_job_count(struct sn_job *job,
+                         const struct sn_evaluate_settings *settings,
+                         struct sn_measured *m, struct sn_error *err)
+{
+    struct sn_evaluate_result r;
+    enum sn_err rc =
+        sn_evaluate(job->evaluator, settings, &m->arch, 1, &r, err);
+    if (rc == SN_OK)
+        take_result(job, settings, &r, m);
+    return rc;
 }
 
 /* ---- probe ---- */

@@ -6,8 +6,6 @@
  *   measure  stage verify   the same count with the latency, test images
  *
  * Nothing is chosen here, so both times may look at the test images. */
-#include <string.h>
-
 #include "engine/device/latency.h"
 #include "engine/run/job.h"
 #include "engine/run/single.h"
@@ -59,21 +57,6 @@ static enum sn_err measure_latency(struct sn_job *job,
     return rc;
 }
 
-static enum sn_err test(struct sn_job *job, struct sn_measured *m,
-                        struct sn_error *err)
-{
-    struct sn_evaluate_settings settings = settings_of(job, SN_SPLIT_TEST);
-    struct sn_evaluate_result r;
-    enum sn_err rc =
-        sn_evaluate(job->evaluator, &settings, &m->arch, 1, &r, err);
-    if (rc != SN_OK)
-        return rc;
-    memcpy(m->halves.correct, r.half_correct, sizeof r.half_correct);
-    memcpy(m->halves.images, r.half_images, sizeof r.half_images);
-    sn_job_spend(job, r.images + settings.calibration, r.macs);
-    return SN_OK;
-}
-
 /* There was no target: it is answered within its own latency. */
 static void answer(const struct sn_job *job, const struct sn_evaluation *best,
                    const struct sn_evaluation *tested)
@@ -94,6 +77,8 @@ static void answer(const struct sn_job *job, const struct sn_evaluation *best,
 
 enum sn_err sn_single_measure(struct sn_job *job, struct sn_error *err)
 {
+    const struct sn_evaluate_settings settings =
+        settings_of(job, SN_SPLIT_TEST);
     struct sn_measured tested = {.arch = job->state.final[0].arch};
     struct sn_evaluation best, last;
     struct sn_latency latency;
@@ -102,7 +87,7 @@ enum sn_err sn_single_measure(struct sn_job *job, struct sn_error *err)
     if (sn_job_stopping(job))
         return SN_ERR_STOPPED;
     if ((rc = measure_latency(job, &tested.arch, &latency, err)) ||
-        (rc = test(job, &tested, err)))
+        (rc = sn_job_count(job, &settings, &tested, err)))
         return rc;
     sn_job_evaluation(job, &job->state.final[0], SN_STAGE_VERIFY,
                       SN_SPLIT_HOLDOUT, &best);

@@ -80,9 +80,10 @@ static uint32_t choose(const struct sn_job *job, uint32_t n, bool *taken,
 static bool was_kept(const struct sn_job *job, const struct sn_arch *arch)
 {
     const struct sn_subspace *sub = job->state.subspace;
+    double threshold = sub->band[band_of(job, arch)].threshold;
     return sn_subspace_holds(sub, arch) ||
-           sn_predictor_score(job->state.predictor, arch) >=
-               sub->band[band_of(job, arch)].threshold;
+           (threshold > 0 && /* it kept some of that band */
+            sn_predictor_score(job->state.predictor, arch) >= threshold);
 }
 
 static uint32_t probe_of(const struct sn_job *job, const struct sn_arch *arch)

@@ -9,6 +9,8 @@ import { mergeSpecs } from './arms.mjs';
 
 const TRAINING = ['warmup', 'probe', 'fit', 'filter', 'train'];
 const POLL_MS = 500;
+/** How near a budget is met, and how often that is tried. */
+const CLOSE = 0.002, TRIES = 12;
 
 /** @param {string} path @returns {Promise<string>} */
 export function hashOfFile(path) {
@@ -42,16 +44,17 @@ export class Runs {
     return TRAINING.reduce((sum, phase) => sum + (forecast.phase_macs[phase] ?? 0), 0);
   }
 
-  /** The spec with as many epochs as cost so many MACs. @param {any} spec @param {number} macs */
+  /** The spec with as many epochs as cost so many MACs, from a guess at them.
+   * @param {any} spec @param {number} macs */
   async fitted(spec, macs) {
-    let low = 1e-3, high = 10000;
-    for (let i = 0; i < 30; i++) {
-      const epochs = Math.sqrt(low * high);
-      const cost = await this.trainingMacs(mergeSpecs(spec, { epochs })).catch(() => 0); // too short to be one
-      if (cost < macs) low = epochs;
-      else high = epochs;
+    let epochs = spec.epochs, off = 1;
+    // nearly in proportion: probes have a least number
+    for (let i = 0; i < TRIES && Math.abs(off) > CLOSE; i++) {
+      const cost = await this.trainingMacs(mergeSpecs(spec, { epochs })).catch(() => 0);
+      off = cost > 0 ? macs / cost - 1 : 1; // too short to be a job: longer
+      epochs = Number((epochs * (1 + off)).toPrecision(5));
     }
-    return mergeSpecs(spec, { epochs: Number(high.toPrecision(5)) });
+    return mergeSpecs(spec, { epochs });
   }
 
   /** @param {any} spec @param {string} data checksum of its images */

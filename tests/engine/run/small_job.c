@@ -14,8 +14,9 @@
 
 enum { MAX_ROWS = 4096 };
 
-/* As the program's first run measured them; later ones need not. */
+/* As the program's first run on a space measured them; later ones need not. */
 static struct {
+    char space[SN_NAME_MAX];
     char fingerprint[256];
     struct sn_latency_row rows[MAX_ROWS];
     uint32_t n;
@@ -147,6 +148,7 @@ static void on_latencies(void *arg, const char *device, const char *fingerprint,
              fingerprint);
     memcpy(latencies.rows, rows, n * sizeof rows[0]);
     latencies.n = n;
+    snprintf(latencies.space, sizeof latencies.space, "%s", j->spec.space);
     j->n_latencies = n;
 }
 
@@ -160,6 +162,7 @@ static void on_answer(void *arg, uint32_t i, uint32_t of,
     if (a->found)
         assert_true(a->test_images > 0 && a->test_correct <= a->test_images);
     j->n_answer++;
+    j->n_found += a->found;
 }
 
 static enum sn_err on_checkpoint(void *arg, const char *path, uint64_t step,
@@ -260,6 +263,8 @@ enum sn_err sn_small_job_attempt(struct sn_small_job *j, bool resume,
 {
     char from[512];
     snprintf(from, sizeof from, "%s", j->checkpoint);
+    const bool known =
+        latencies.n > 0 && strcmp(latencies.space, j->spec.space) == 0;
     struct sn_callbacks cb = {.arg = j,
                               .phase = on_phase,
                               .progress = on_progress,
@@ -281,11 +286,19 @@ enum sn_err sn_small_job_attempt(struct sn_small_job *j, bool resume,
                          .weights = j->weights,
                          .keep = j->keep,
                          .callbacks = &cb,
-                         .latency_rows = latencies.n ? latencies.rows : NULL,
-                         .n_latency_rows = latencies.n,
+                         .latency_rows = known ? latencies.rows : NULL,
+                         .n_latency_rows = known ? latencies.n : 0,
                          .latency_fingerprint =
-                             latencies.n ? latencies.fingerprint : NULL};
+                             known ? latencies.fingerprint : NULL};
     return sn_engine_run(&run, err);
+}
+
+bool sn_small_job_has_latency(const char *prefix)
+{
+    for (uint32_t i = 0; i < latencies.n; i++)
+        if (strncmp(latencies.rows[i].key, prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
 }
 
 void sn_small_job_run(struct sn_small_job *j, bool resume)

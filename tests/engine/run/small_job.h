@@ -35,7 +35,7 @@ struct sn_small_job {
     enum sn_phase_kind visit[SN_SMALL_JOB_VISITS];
     int visits;
     int n_early, n_final, n_verify, n_predictor, n_subspace, n_front, n_series,
-        n_checkpoint, n_answer, n_log;
+        n_checkpoint, n_answer, n_found, n_log;
     uint32_t n_latencies; /* of a program's first; later ones take its */
     struct sn_evaluation final[SN_SMALL_JOB_FINAL];
     struct sn_evaluation early; /* the last */
@@ -66,6 +66,8 @@ void sn_small_job_close(struct sn_small_job *j);
 /* From the last checkpoint if `resume`. */
 enum sn_err sn_small_job_attempt(struct sn_small_job *j, bool resume,
                                  struct sn_error *err);
+/* Whether a latency was measured whose key begins so. */
+bool sn_small_job_has_latency(const char *prefix);
 /* An attempt that nothing stops. */
 void sn_small_job_run(struct sn_small_job *j, bool resume);
 void sn_small_job_assert_same_end(const struct sn_small_job *a,
