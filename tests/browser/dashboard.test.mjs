@@ -10,33 +10,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 
-const source = resolve(process.env.top_srcdir ?? '.');
+import { launch, source } from './chromium.mjs';
+
 const build = resolve(process.env.top_builddir ?? 'build');
 const daemonFile = join(build, 'sparsenasd');
 const webRoot = [join(build, 'web/dist'), join(source, 'web/dist')].find((d) => existsSync(join(d, 'app.js')));
-const chromiumFile = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-const images = '/usr/share/datasets/fashion-mnist';
-
-/** @param {string} why */
-function skip(why) {
-  console.log(`SKIP: ${why}`);
-  process.exit(77);
-}
-
-/** @type {any} */
-let playwright;
-try {
-  playwright = createRequire(join(source, 'web/package.json'))('playwright-core');
-} catch {
-  skip('playwright-core is not installed (run ./bootstrap)');
-}
-if (!chromiumFile) skip('Chromium is not installed (run ./bootstrap)');
-if (!existsSync(images)) skip('Fashion-MNIST is not installed (Debian: dataset-fashion-mnist)');
 assert.ok(existsSync(daemonFile), `${daemonFile} is not built`);
 assert.ok(webRoot, 'the bundle is not built');
 
@@ -88,11 +70,7 @@ async function stopDaemon() {
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sparsenas-browser-'));
   base = await startDaemon('127.0.0.1:0');
-  browser = await playwright.chromium.launch({
-    executablePath: chromiumFile,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launch();
 });
 
 after(async () => {

@@ -4,29 +4,9 @@
 //
 // Skipped (exit code 77) without Chromium, playwright-core or Fashion-MNIST.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 
-const source = resolve(process.env.top_srcdir ?? '.');
-const chromiumFile = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-
-/** @param {string} why */
-function skip(why) {
-  console.log(`SKIP: ${why}`);
-  process.exit(77);
-}
-
-/** @type {any} */
-let playwright;
-try {
-  playwright = createRequire(join(source, 'web/package.json'))('playwright-core');
-} catch {
-  skip('playwright-core is not installed (run ./bootstrap)');
-}
-if (!chromiumFile) skip('Chromium is not installed (run ./bootstrap)');
-if (!existsSync('/usr/share/datasets/fashion-mnist')) skip('Fashion-MNIST is not installed (Debian: dataset-fashion-mnist)');
+import { launch } from './chromium.mjs';
 
 const { Daemon, makeFolder } = await import('../blackbox/harness.mjs');
 const { tarOf } = await import('../blackbox/archives.mjs');
@@ -42,7 +22,7 @@ let browser;
 let daemon;
 
 before(async () => {
-  browser = await playwright.chromium.launch({ executablePath: chromiumFile, args: ['--no-sandbox'] });
+  browser = await launch();
   daemon = await new Daemon(await makeFolder()).start();
 });
 after(async () => {
